@@ -1,0 +1,1 @@
+"""Bringing Lightning up: the task manager and the eight steps."""

@@ -1,0 +1,1 @@
+"""What every room stands on: events, errors, clock, settings, logging, paths."""

@@ -1,0 +1,1 @@
+"""The platform coin: one interface, one file a backend."""

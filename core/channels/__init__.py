@@ -1,0 +1,1 @@
+"""Channel records and their states."""

@@ -1,0 +1,1 @@
+"""The network graph and the scorer, as files and in memory."""

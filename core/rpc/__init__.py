@@ -1,0 +1,1 @@
+"""Commands, once and typed, and the unix-socket surface over them."""

@@ -1,0 +1,1 @@
+"""The profile folder: lock, database, migrations, atomic files."""

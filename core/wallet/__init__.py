@@ -1,0 +1,1 @@
+"""The node's secret: kinds, derivation and the stores that keep it."""

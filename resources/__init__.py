@@ -1,0 +1,1 @@
+"""Icons and other data files, read through importlib.resources alone."""
