@@ -19,6 +19,9 @@ class Feature(NamedTuple):
     """BOLT 9 letters: I init, N node announcement, C channel announcement, 9 invoice, T channel type."""
 
 
+_LND_OVERLAY_BIT = 2025
+"""LND pairs its overlay bits across the even boundary: 2025 optional, 2026 required."""
+
 _ROWS = (
     Feature(0, "option_data_loss_protect", assumed=True, needs=(), contexts=""),
     Feature(2, "initial_routing_sync", assumed=False, needs=(), contexts=""),
@@ -68,6 +71,10 @@ _ROWS = (
 FEATURES: dict[int, Feature] = {row.bit & ~1: row for row in _ROWS}
 """By the even bit of the pair."""
 
+_NAMES = {bit: row.name for row in _ROWS for bit in (row.bit, row.bit + 1)} | {
+    row.bit & ~1: row.name for row in _ROWS if row.bit != _LND_OVERLAY_BIT
+}
+
 _PAIR_OF_NAME = {feature.name: pair for pair, feature in FEATURES.items()}
 
 LEYDEN_FEATURES = bytes.fromhex("20000080a202")
@@ -78,8 +85,7 @@ GOSSIP_QUERIES_BIT = 7
 
 def feature_name(bit: int) -> str:
     """The pair's name, or `unknown feature`."""
-    feature = FEATURES.get(bit & ~1)
-    return feature.name if feature else "unknown feature"
+    return _NAMES.get(bit, "unknown feature")
 
 
 def bits(features: bytes) -> list[int]:
