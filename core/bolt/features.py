@@ -68,12 +68,16 @@ _ROWS = (
     Feature(2025, "simple taproot overlay channels", assumed=False, needs=(), contexts=""),
 )
 
+
+
+def _bits_of(row: Feature) -> tuple[int, int]:
+    return (row.bit, row.bit + 1) if row.bit == _LND_OVERLAY_BIT else (row.bit & ~1, row.bit | 1)
+
+
 FEATURES: dict[int, Feature] = {row.bit & ~1: row for row in _ROWS}
 """By the even bit of the pair."""
 
-_NAMES = {bit: row.name for row in _ROWS for bit in (row.bit, row.bit + 1)} | {
-    row.bit & ~1: row.name for row in _ROWS if row.bit != _LND_OVERLAY_BIT
-}
+_NAMES = {bit: row.name for row in _ROWS for bit in _bits_of(row)}
 
 _PAIR_OF_NAME = {feature.name: pair for pair, feature in FEATURES.items()}
 

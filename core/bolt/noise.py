@@ -264,7 +264,8 @@ class NoiseConnection:
         self._position = position
 
     def _handshake(self) -> tuple[_SymmetricState, NodeKey]:
-        assert self._symmetric is not None and self._ephemeral is not None
+        assert self._symmetric is not None
+        assert self._ephemeral is not None
         return self._symmetric, self._ephemeral
 
     def _take_act(self, length: int, number: int) -> bytes | None:

@@ -1,0 +1,277 @@
+"""Every setting once: flags, environment, `config.toml` and `listconfigs` all come from `SETTINGS`.
+
+Order of precedence: flag, environment (`LEYDEN_NETWORK` and so on), profile (`config.toml`), default. The network and
+the data directory decide which profile is read, so they are never taken from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from core.base.errors import LeydenError
+from core.base.paths import ProfilePaths, default_data_dir
+from core.bolt.address import AddressError, parse_port
+from core.bolt.networks import NETWORKS
+
+MAX_ALIAS_BYTES = 32
+Kind = Literal["text", "choice", "flag", "path", "list"]
+Origin = Literal["cmdline", "env", "config", "default"]
+
+
+class SettingInvalid(LeydenError):
+    """A value that cannot be used: `name`, `value`, `reason` in plain words, `origin` where it stands."""
+
+    def __init__(self, *, name: str, value: object, reason: str, origin: str) -> None:
+        super().__init__(name=name, value=value, reason=reason, origin=origin)
+        self.name, self.value, self.reason, self.origin = name, value, reason, origin
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    """As in the flag, with dashes."""
+    kind: Kind
+    default: object
+    doc: str
+    needs_restart: bool = True
+    choices: tuple[str, ...] = ()
+    metavar: str | None = None
+    profile: bool = True
+    """Whether `config.toml` may hold it."""
+    hidden: bool = False
+    """Left out of the help: for tests alone."""
+
+    @property
+    def attribute(self) -> str:
+        return self.name.replace("-", "_")
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("network", "choice", "bitcoin", "the chain to be on", choices=tuple(NETWORKS), profile=False),
+    Setting("data-dir", "path", None, "where profiles are kept", metavar="DIR", profile=False),
+    Setting(
+        "bind",
+        "list",
+        (),
+        "listen for peers here; port 0 picks one (default: loopback on regtest, elsewhere nothing listens)",
+        metavar="HOST:PORT",
+    ),
+    Setting("offline", "flag", False, "do not listen for peers and dial nobody at start"),
+    Setting("alias", "text", "", "the node's name, at most 32 bytes", metavar="NAME"),
+    Setting("color", "text", "", "the node's colour", metavar="RRGGBB"),
+    Setting(
+        "keystore",
+        "choice",
+        "keyring",
+        "where the node's key is kept: the system's keyring, an encrypted file, or memory alone",
+        choices=("keyring", "file", "memory"),
+    ),
+    Setting("passphrase-file", "path", None, "file with the passphrase of the encrypted key file", metavar="FILE"),
+    Setting("ephemeral", "flag", False, "allow a key in memory on bitcoin, gone with the program", profile=False),
+    Setting(
+        "log-level",
+        "choice",
+        "info",
+        "how much is written to the log",
+        choices=("debug", "info", "warning", "error"),
+        needs_restart=False,
+    ),
+    Setting("demo", "flag", False, "start two practice peers on loopback to try things with", profile=False),
+    Setting("headless", "flag", False, "run without a window", profile=False),
+    Setting("dev-offer-gossip-queries", "flag", False, "offer feature bit 7 (tests)", profile=False, hidden=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The values in force, checked."""
+
+    network: str = "bitcoin"
+    data_dir: Path = field(default_factory=default_data_dir)
+    bind: tuple[str, ...] = ()
+    offline: bool = False
+    alias: str = ""
+    color: str = ""
+    keystore: str = "keyring"
+    passphrase_file: Path | None = None
+    ephemeral: bool = False
+    log_level: str = "info"
+    demo: bool = False
+    headless: bool = False
+    dev_offer_gossip_queries: bool = False
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+    def origin(self, name: str) -> Origin:
+        """Where the setting called `name` (with dashes) got its value."""
+        return self.origins.get(name, "default")
+
+    def value(self, name: str) -> Any:
+        """The setting called `name` (with dashes)."""
+        return getattr(self, name.replace("-", "_"))
+
+    @property
+    def paths(self) -> ProfilePaths:
+        return ProfilePaths(self.data_dir, self.network)
+
+    @property
+    def binds(self) -> tuple[str, ...]:
+        """Where to listen: what was chosen, loopback on regtest, otherwise nowhere."""
+        if self.offline:
+            return ()
+        if self.bind:
+            return self.bind
+        return (f"127.0.0.1:{NETWORKS['regtest'].default_port}",) if self.network == "regtest" else ()
+
+
+def make_parser(program: str) -> argparse.ArgumentParser:
+    """The flags; each absent one is left out of the namespace, so that its origin stays known."""
+    parser = argparse.ArgumentParser(
+        prog=program, description="Leyden, a Lightning node manager.", argument_default=argparse.SUPPRESS
+    )
+    for setting in SETTINGS:
+        options: dict[str, Any] = {
+            "dest": setting.name,
+            "help": argparse.SUPPRESS if setting.hidden else _help(setting),
+        }
+        if setting.kind == "flag":
+            options["action"] = "store_true"
+        else:
+            options["action"] = "append" if setting.kind == "list" else "store"
+            options["metavar"] = setting.metavar
+            if setting.choices:
+                options["choices"] = setting.choices
+                del options["metavar"]
+        parser.add_argument(f"--{setting.name}", **options)
+    return parser
+
+
+def _help(setting: Setting) -> str:
+    if setting.default in (None, "", (), False):
+        return setting.doc
+    return f"{setting.doc} (default: {setting.default})"
+
+
+def parse_arguments(
+    argv: Sequence[str], environ: Mapping[str, str] | None = None, program: str = "leyden"
+) -> Settings:
+    """The settings in force. SettingInvalid for a value of environment or file that cannot be used.
+
+    A wrong flag ends the process with argparse's own message and exit code 2, as any command does.
+    """
+    parser = make_parser(program)
+    given = vars(parser.parse_args(argv))
+    environment = _from_environment(environ or {})
+    try:
+        profile = ProfilePaths(
+            Path(_first("data-dir", given, environment) or default_data_dir()),
+            str(_first("network", given, environment) or "bitcoin"),
+        )
+        return _resolve({"cmdline": given, "env": environment, "config": _from_profile(profile.config)})
+    except SettingInvalid as error:
+        if error.origin != "cmdline":
+            raise
+        parser.error(f"argument --{error.name}: {error.reason}")
+
+
+def _first(name: str, *sources: Mapping[str, Any]) -> Any:
+    return next((source[name] for source in sources if name in source), None)
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        text = environ.get("LEYDEN_" + setting.attribute.upper())
+        if text is None or setting.hidden:
+            continue
+        if setting.kind == "flag":
+            if text.lower() not in ("0", "1", "false", "true"):
+                raise SettingInvalid(name=setting.name, value=text, reason="it should be 0 or 1", origin="env")
+            values[setting.name] = text.lower() in ("1", "true")
+        else:
+            values[setting.name] = text.split(",") if setting.kind == "list" else text
+    return values
+
+
+def _from_profile(config: Path) -> dict[str, Any]:
+    try:
+        text = config.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingInvalid(name="config.toml", value=str(config), reason=str(error), origin="config") from None
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingInvalid(name="config.toml", value=str(config), reason=str(error), origin="config") from None
+    allowed = {setting.name: setting for setting in SETTINGS if setting.profile}
+    for name, value in table.items():
+        if name not in allowed:
+            raise SettingInvalid(name=name, value=value, reason="config.toml has no such setting", origin="config")
+        wanted: type = {"flag": bool, "list": list}.get(allowed[name].kind, str)
+        if not isinstance(value, wanted):
+            reason = f"it should be a {wanted.__name__}"
+            raise SettingInvalid(name=name, value=value, reason=reason, origin="config")
+    return table
+
+
+def _resolve(sources: Mapping[str, Mapping[str, Any]]) -> Settings:
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for setting in SETTINGS:
+        for origin, source in sources.items():
+            if setting.name in source:
+                value = _checked(setting, source[setting.name], origin)
+                values[setting.attribute] = value
+                origins[setting.name] = cast("Origin", origin)
+                break
+    return Settings(**values, origins=origins)
+
+
+def _checked(setting: Setting, value: Any, origin: str) -> Any:
+    """The value in its type; SettingInvalid in plain words when it cannot be used."""
+
+    def refuse(reason: str) -> SettingInvalid:
+        return SettingInvalid(name=setting.name, value=value, reason=reason, origin=origin)
+
+    if setting.choices and value not in setting.choices:
+        raise refuse(f"{value!r} is none of {', '.join(setting.choices)}")
+    if setting.kind == "path":
+        return Path(value).expanduser().absolute()
+    if setting.kind == "list":
+        for text in value:
+            reason = _bind_fault(text)
+            if reason:
+                raise refuse(reason)
+        return tuple(value)
+    if setting.name == "alias" and len(value.encode()) > MAX_ALIAS_BYTES:
+        raise refuse(f"it has {len(value.encode())} bytes, at most {MAX_ALIAS_BYTES} fit")
+    if setting.name == "color" and not _is_color(value):
+        raise refuse(f"{value!r} is not six hex digits such as 3A4BD0")
+    return value
+
+
+def _is_color(text: str) -> bool:
+    return len(text) == 6 and all(letter in "0123456789abcdefABCDEF" for letter in text)
+
+
+def _bind_fault(text: str) -> str | None:
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        return f"{text!r} is not of the form HOST:PORT, such as 127.0.0.1:9735"
+    try:
+        if port != "0":
+            parse_port(port)
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except AddressError as error:
+        return error.reason
+    except ValueError:
+        return None if host == "localhost" else f"{host!r} is not an IP address of this computer"
+    return None
