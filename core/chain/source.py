@@ -1,0 +1,91 @@
+"""One interface for every place that a chain can come from.
+
+The required part is small; the rest is declared in `capabilities`, and who would use a capability says what it does
+without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from core.base.events import Event
+from core.bolt.networks import Network
+
+
+class Capability(StrEnum):
+    """What a source may offer beyond the required part."""
+
+    FEES = "fees"
+    """`FeeSource`: fee estimates by confirmation target."""
+    TX_BY_POSITION = "tx_by_position"
+    """A transaction by block height and index: what checking a channel announcement needs."""
+    OUTPUT_UNSPENT = "output_unspent"
+    """Whether an output is unspent."""
+    SPEND_WATCH = "spend_watch"
+    """Tells when a given output is spent."""
+    PROXY = "proxy"
+    """Can be reached through the user's proxy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The last block of the chain with the most work."""
+
+    height: int
+    block_hash: bytes
+    """32 bytes in wire order."""
+    time: int
+    """The block's own, seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class TipChanged(Event):
+    """A block was added to the best chain; after a reorganisation it comes once, with the new tip."""
+
+    tip: Tip
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReorganised(Event):
+    """Blocks above `fork_height` are no longer in the best chain; a `TipChanged` follows."""
+
+    fork_height: int
+    """The last height that both chains share."""
+    old_tip: Tip
+
+
+class ChainSource(Protocol):
+    """The required part. `TipChanged` and `ChainReorganised` go to the node's event bus."""
+
+    @property
+    def network(self) -> Network:
+        """The chain that it follows."""
+
+    @property
+    def description(self) -> str:
+        """What it is and what it does not check, for people."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it offers beyond this protocol."""
+
+    async def tip(self) -> Tip:
+        """The best block now. Raises ChainUnavailable."""
+
+    async def header(self, height: int) -> bytes:
+        """80 bytes of the best chain. Raises ChainUnavailable (also for a height above the tip)."""
+
+    async def broadcast(self, transaction: bytes) -> bytes:
+        """Hand a serialised transaction to the network; gives its txid in wire order. Raises ChainUnavailable."""
+
+    async def aclose(self) -> None:
+        """Let go of everything; closing twice does nothing."""
+
+
+class FeeSource(Protocol):
+    """What a source with `Capability.FEES` has besides."""
+
+    async def fee_estimate(self, target_blocks: int) -> int | None:
+        """sat per 1000 vbytes to confirm within `target_blocks`; None when it has none. Raises ChainUnavailable."""
