@@ -69,8 +69,8 @@ class LeydenLoop(qasync.QEventLoop):  # type: ignore[misc]  # qasync has no type
     call_exception_handler = BaseEventLoop.call_exception_handler
 
     # asyncio's own, as BaseEventLoop makes them
-    _ready: deque[asyncio.Handle]
-    _scheduled: list[asyncio.TimerHandle]
+    _ready: deque[Any]
+    _scheduled: list[Any]
     _timer_cancelled_count: int
     _thread_id: int | None
     _current_handle: asyncio.Handle | None
@@ -83,8 +83,8 @@ class LeydenLoop(qasync.QEventLoop):  # type: ignore[misc]  # qasync has no type
         self._polled_signals: dict[int, Any] = {}
         self._depth = 0  # turns on the stack: more than one while a Qt loop is nested in a callback
         self._entered: list[Context] = []  # contexts of the callbacks under which a Qt loop is nested
-        self._held: list[asyncio.Handle] = []  # callbacks that need one of these
-        self._handle: asyncio.Handle | None = None
+        self._held: list[Any] = []  # callbacks that need one of these
+        self._handle: Any = None
         self._escaped: BaseException | None = None
         self._woken = True  # the zero timer runs, or the loop does not and nobody needs waking
         self._armed_for = -math.inf  # when the deadline timer fires; while the loop does not run, never earlier
@@ -270,7 +270,7 @@ class LeydenLoop(qasync.QEventLoop):  # type: ignore[misc]  # qasync has no type
                 self._entered.pop()
             self._handle = handle
             if task is not None:
-                asyncio.tasks._enter_task(self, task)  # type: ignore[attr-defined]
+                asyncio.tasks._enter_task(self, task)
 
     def _collect_due(self, now: float) -> None:
         timers = self._scheduled
