@@ -3,42 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from core.base.clock import Clock
 from core.bolt.address import Address, AddressKind
+from core.peers.values import SavedPeer
 from core.storage.database import Database
 
 MAX_ADDRESSES_PER_PEER = 16
 """The oldest beyond these go: a peer cannot fill the database by moving about."""
-
-
-@dataclass(frozen=True, slots=True)
-class SavedPeer:
-    """One peer of the book."""
-
-    node_id: bytes
-    """33 bytes."""
-    addresses: tuple[Address, ...]
-    """The one last used first."""
-
-
-class PeerBook(Protocol):
-    """What peers need of it; every call returns once it is on the disk."""
-
-    async def saved(self) -> Sequence[SavedPeer]:
-        """Everybody, in the order in which they were first remembered."""
-
-    async def remember(self, node_id: bytes, address: Address) -> None:
-        """Note that `node_id` was reached at `address`."""
-
-    async def forget(self, node_id: bytes) -> None:
-        """Drop the peer with its addresses; one that is unknown is none either way."""
-
-    async def addresses(self, node_id: bytes) -> Sequence[Address]:
-        """The one last used first; empty for an unknown peer."""
 
 
 class SqlitePeerBook:
