@@ -1,3 +1,9 @@
-"""What every test stands on: its own home, loopback alone, async tests, and police for what is left behind."""
+"""What every test stands on: its own home, loopback alone, async tests, police, and no skips in CI."""
 
-pytest_plugins = ["pytester", "tests.support.isolation", "tests.support.async_tests", "tests.support.police"]
+pytest_plugins = [
+    "pytester",
+    "tests.support.isolation",
+    "tests.support.async_tests",
+    "tests.support.no_skips",
+    "tests.support.police",
+]

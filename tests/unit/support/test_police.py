@@ -190,3 +190,41 @@ def test_each_test_has_a_home_of_its_own_and_nothing_of_the_users(home: Path) ->
     assert (home / "run").stat().st_mode & 0o777 == 0o700
     assert not {"DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"} & os.environ.keys()
     assert os.environ["XDG_CONFIG_HOME"].startswith(str(home))
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("true", {"failed": 1, "errors": 1, "xfailed": 1}), ("", {"skipped": 2, "xfailed": 1})]
+)
+def test_only_ci_takes_a_skip_for_a_failure(
+    inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str, outcome: dict[str, int]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    inner.makeconftest('pytest_plugins = ["tests.support.no_skips"]')
+    inner.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.skip(reason="not today")
+        def test_marked():
+            pass
+
+        def test_by_itself():
+            pytest.skip("nor tomorrow")
+
+        @pytest.mark.xfail(strict=True)
+        def test_expected():
+            assert False
+        """
+    )
+    inner.runpytest_subprocess().assert_outcomes(**outcome)
+
+
+def test_ci_takes_a_module_that_skips_itself_for_an_error(
+    inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    inner.makeconftest('pytest_plugins = ["tests.support.no_skips"]')
+    inner.makepyfile("import pytest\npytest.importorskip('no_such_module_here')")
+    result = inner.runpytest_subprocess()
+    result.stdout.fnmatch_lines(["*skipped, which CI does not allow: *no_such_module_here*"])
+    result.assert_outcomes(errors=1)
