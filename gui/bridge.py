@@ -22,8 +22,10 @@ from core.base.events import (
     StepChanged,
     TaskChanged,
 )
+from core.peers.events import PeerNotice
 
 FRAME_MS = 16
+NOTICES_HELD = 500
 MESSAGES_HELD = 10_000
 """More than the message view keeps is not carried to it."""
 
@@ -43,6 +45,8 @@ class Bridge(QObject):
     """`PeerConnected | PeerDisconnected`, the latest a node id."""
     connect_progress = Signal(object)
     """A `ConnectProgress`, the latest a node id, or a `ConnectFailed`."""
+    peer_notices = Signal(list)
+    """`PeerNotice` events in order; the newest `NOTICES_HELD` of the frame."""
     custom_messages = Signal(list)
     """`CustomMessage` events in order; the newest `MESSAGES_HELD` of the frame."""
 
@@ -53,6 +57,7 @@ class Bridge(QObject):
         self._steps: dict[tuple[int, str], StepChanged] = {}
         self._peers: dict[bytes, PeerChange] = {}
         self._dials: dict[bytes, ConnectProgress | ConnectFailed] = {}
+        self._notices: deque[PeerNotice] = deque(maxlen=NOTICES_HELD)
         self._messages: deque[CustomMessage] = deque(maxlen=MESSAGES_HELD)
         self._frame = QTimer(self, singleShot=True, interval=FRAME_MS)
         self._frame.setTimerType(Qt.TimerType.PreciseTimer)
@@ -65,6 +70,7 @@ class Bridge(QObject):
             bus.subscribe(PeerDisconnected, self._on_peer),
             bus.subscribe(ConnectProgress, self._on_dial),
             bus.subscribe(ConnectFailed, self._on_dial),
+            bus.subscribe(PeerNotice, self._on_notice),
             bus.subscribe(CustomMessage, self._on_message),
         )
 
@@ -97,6 +103,10 @@ class Bridge(QObject):
             self.peers_changed.emit(list(peers.values()))
         for dial in dials.values():
             self.connect_progress.emit(dial)
+        if self._notices:
+            notices = list(self._notices)
+            self._notices.clear()
+            self.peer_notices.emit(notices)
         if self._messages:
             messages = list(self._messages)
             self._messages.clear()
@@ -124,6 +134,10 @@ class Bridge(QObject):
 
     def _on_dial(self, event: ConnectProgress | ConnectFailed) -> None:
         self._dials[event.peer_id] = event
+        self._arm()
+
+    def _on_notice(self, event: PeerNotice) -> None:
+        self._notices.append(event)
         self._arm()
 
     def _on_message(self, event: CustomMessage) -> None:

@@ -1,0 +1,96 @@
+"""A failure, in place: what happened, what it means, and buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from PySide6.QtCore import QCoreApplication, QSize, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+
+from gui.theme import ICON_LARGE, ICON_SMALL, SPACE_INSIDE, SPACE_RELATED, Role, Theme
+from gui.widgets.basics import Glyph, button, label, paragraph
+from gui.widgets.icons import icon
+from gui.words import Remedy, Words, action_words, words_for
+
+Offers = Mapping[Remedy, Callable[[], object]]
+"""What the place where the failure is shown can do about it."""
+
+
+class Notice(QFrame):
+    """Hidden until there is something to say."""
+
+    def __init__(self, theme: Theme, *, dismissable: bool = False, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("kind", "notice")
+        self._theme = theme
+        self._glyph = Glyph("cross", theme, Role.ERROR, side=ICON_LARGE)
+        self._title = label("", theme, bold=True)
+        self._body = paragraph("", theme)
+        self._lines = paragraph("", theme, tone="muted")
+        self._lines.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._buttons = QHBoxLayout()
+        self._buttons.setSpacing(SPACE_RELATED)
+        self._details = ""
+        text = QVBoxLayout()
+        text.setSpacing(SPACE_INSIDE)
+        for part in (self._title, self._body, self._lines):
+            text.addWidget(part)
+        text.addSpacing(SPACE_INSIDE)
+        text.addLayout(self._buttons)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(SPACE_RELATED + 4, SPACE_RELATED + 4, SPACE_RELATED + 4, SPACE_RELATED + 4)
+        layout.setSpacing(SPACE_RELATED + 4)
+        layout.addWidget(self._glyph, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(text, 1)
+        if dismissable:
+            layout.addWidget(self._dismiss_button(), 0, Qt.AlignmentFlag.AlignTop)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """All that it says, a line each."""
+        return "\n".join(part for part in (self._title.text(), self._body.text(), self._lines.text()) if part)
+
+    def show_error(self, error: BaseException, offers: Offers) -> None:
+        """Words of the table, with a button for each remedy that is offered here."""
+        self.show_words(words_for(error), offers)
+        self._details = f"{self.text}\n{type(error).__name__}: {error!s}"
+
+    def show_words(
+        self, words: Words, offers: Offers, *, icon_name: str = "cross", role: Role = Role.ERROR
+    ) -> None:
+        self._glyph.show_icon(icon_name, role)
+        self._title.setText(words.title)
+        self._body.setText(words.body)
+        self._body.setVisible(bool(words.body))
+        self._lines.setText("\n".join(words.lines))
+        self._lines.setVisible(bool(words.lines))
+        self._details = self.text
+        self._show_buttons(words, offers)
+        self.setAccessibleName(words.title)
+        self.setAccessibleDescription(words.body)
+        self.show()
+
+    def _show_buttons(self, words: Words, offers: Offers) -> None:
+        while (item := self._buttons.takeAt(0)) is not None:
+            if item.widget() is not None:
+                item.widget().deleteLater()
+        known = {Remedy.COPY_DETAILS: self._copy, **offers}
+        for number, remedy in enumerate(remedy for remedy in words.actions if remedy in known):
+            kind = "primary" if number == 0 and remedy is Remedy.RETRY else ""
+            self._buttons.addWidget(button(action_words(remedy), known[remedy], kind=kind, name=f"remedy-{remedy}"))
+        self._buttons.addStretch(1)
+
+    def _dismiss_button(self) -> QToolButton:
+        dismiss = QToolButton()
+        words = QCoreApplication.translate("Notice", "Dismiss")
+        dismiss.setIcon(icon("cross", self._theme, Role.MUTED))
+        dismiss.setIconSize(QSize(ICON_SMALL, ICON_SMALL))
+        dismiss.setToolTip(words)
+        dismiss.setAccessibleName(words)
+        dismiss.clicked.connect(self.hide)
+        return dismiss
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self._details)
