@@ -49,6 +49,18 @@ def write_atomically(path: Path, content: bytes) -> None:
         sync_folder(path.parent)
 
 
+def prove_writable(folder: Path) -> None:
+    """Write, read back and remove a small file in `folder`; ProfileUnusable when the disk or the rights forbid it."""
+    probe = folder / "probe"
+    content = os.urandom(32)
+    write_atomically(probe, content)
+    with profile_errors(probe):
+        kept = probe.read_bytes()
+        probe.unlink()
+    if kept != content:
+        raise ProfileUnusable(path=probe, reason="does not read back as written")
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` durable; Windows does that by itself and cannot open folders."""
     if sys.platform == "win32":

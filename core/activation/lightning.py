@@ -1,0 +1,198 @@
+"""Lightning: the services that the eight steps build, each with its undo on one exit stack."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.activation.services import BackgroundServices, Problem, flush_regularly
+from core.activation.steps import ActivationStep, Step, StepReporter
+from core.base.clock import Clock
+from core.base.finish import finish
+from core.bolt.networks import Network
+from core.chain.errors import ChainUnavailable
+from core.chain.fees import FeeEstimates, estimate_fees
+from core.chain.opening import check_network
+from core.chain.source import ChainSource
+from core.channels.records import ChannelRecords, TipComparison
+from core.gossip.scorer import Scorer
+from core.gossip.store import GossipStore, Progress
+from core.peers.manager import PeerManager
+from core.peers.values import PeerBook
+from core.storage.files import prove_writable
+
+CANCEL_FLUSH_TIMEOUT_S = 0.1
+"""How long sessions may send what they hold when activation is given up; a stop grants them a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class LightningFactories:
+    """How each service is made; the node fills it in, the steps call it in order."""
+
+    network: Network
+    clock: Clock
+    folder: Path | None
+    """The profile folder, that services write to; None when nothing is kept."""
+    open_chain: Callable[[], Awaitable[ChainSource]]
+    open_graph: Callable[[Progress], Awaitable[GossipStore]]
+    open_channels: Callable[[], Awaitable[ChannelRecords]]
+    make_peers: Callable[[ChannelRecords], PeerManager]
+    open_scorer: Callable[[], Awaitable[Scorer]]
+    book: PeerBook
+    binds: Sequence[str]
+    """`host:port` to listen on; empty: nothing listens."""
+    problem: Problem
+    """Told when a background service dies or cannot write."""
+    reconnect: bool = True
+    """Dial saved peers by ourselves; not when offline, nor with a key that may be running elsewhere."""
+
+
+class Lightning:
+    """What an active node has. Only `activate` makes it, complete."""
+
+    def __init__(
+        self,
+        *,
+        chain: ChainSource,
+        fees: FeeEstimates,
+        graph: GossipStore,
+        channels: ChannelRecords,
+        peers: PeerManager,
+        scorer: Scorer,
+        undo: _Undo,
+    ) -> None:
+        self.chain = chain
+        self.fees = fees
+        self.graph = graph
+        self.channels = channels
+        self.peers = peers
+        self.scorer = scorer
+        self._undo = undo
+
+    async def aclose(self, flush_timeout_s: float = 1.0) -> None:
+        """Release everything in the reverse order of the steps; runs to its end, closing twice does nothing.
+
+        `flush_timeout_s` is what sessions get to send what they hold.
+        """
+        self._undo.flush_timeout_s = flush_timeout_s
+        await finish(self._undo.release())
+
+
+class _Undo:
+    """The exit stack, and what its entries want to know when they run."""
+
+    def __init__(self) -> None:
+        self.stack = AsyncExitStack()
+        self.flush_timeout_s = CANCEL_FLUSH_TIMEOUT_S
+
+    async def release(self) -> None:
+        """Run every entry, whatever the others do; what one raises is reported and hides no other error."""
+        try:
+            await self.stack.aclose()
+        except Exception as error:  # noqa: BLE001 - the reason for the release must not be hidden by its failure
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "releasing Lightning failed in part", "exception": error}
+            )
+
+
+async def activate(factories: LightningFactories, report: StepReporter) -> Lightning:
+    """Run the eight steps in order.
+
+    A step's error is raised as it is, a cancellation too, each after everything built so far is released again.
+    """
+    undo = _Undo()
+    try:
+        return await _Activation(factories, report, undo).run()
+    except BaseException:
+        await finish(undo.release())
+        raise
+
+
+class _Activation:
+    """One run of the steps, each a method that gives what it built and put its undo on the stack."""
+
+    def __init__(self, factories: LightningFactories, report: StepReporter, undo: _Undo) -> None:
+        self._make = factories
+        self._report = report
+        self._undo = undo
+
+    async def run(self) -> Lightning:
+        with self._report.step(ActivationStep.ACTIVATING_COIN) as step:
+            chain = await self._activate_coin(step)
+        with self._report.step(ActivationStep.GETTING_FEES) as step:
+            fees = await estimate_fees(chain)
+            step.say(str(fees))
+        with self._report.step(ActivationStep.READING_GRAPH) as step:
+            graph = await self._make.open_graph(step.progress)
+            step.say(str(graph))
+        with self._report.step(ActivationStep.CHANNEL_MANAGER) as step:
+            channels = await self._read_channels(step, chain)
+        with self._report.step(ActivationStep.PEER_MANAGER) as step:
+            peers = await self._start_peers(step, channels)
+        with self._report.step(ActivationStep.READING_SCORER) as step:
+            scorer = await self._make.open_scorer()
+            self._undo.stack.push_async_callback(scorer.flush)
+            step.say(str(scorer))
+        with self._report.step(ActivationStep.BACKGROUND) as step:
+            await self._start_services(step, peers, scorer)
+        with self._report.step(ActivationStep.READING_ADDRESSES) as step:
+            await self._reconnect(step, peers)
+        return Lightning(
+            chain=chain, fees=fees, graph=graph, channels=channels, peers=peers, scorer=scorer, undo=self._undo
+        )
+
+    async def _activate_coin(self, step: Step) -> ChainSource:
+        chain = await self._make.open_chain()
+        self._undo.stack.push_async_callback(chain.aclose)
+        await check_network(chain, self._make.network)
+        tip = await chain.tip()
+        step.say(f"{chain.description}; tip at height {tip.height}")
+        return chain
+
+    async def _read_channels(self, step: Step, chain: ChainSource) -> ChannelRecords:
+        channels = await self._make.open_channels()
+        comparison = channels.compare((await chain.tip()).height)
+        if comparison.ahead:
+            raise ChainUnavailable(reason=_behind(comparison))
+        step.say(str(comparison))
+        return channels
+
+    async def _start_peers(self, step: Step, channels: ChannelRecords) -> PeerManager:
+        peers = self._make.make_peers(channels)
+        undo = self._undo
+        undo.stack.push_async_callback(lambda: peers.aclose(undo.flush_timeout_s))
+        if not self._make.binds:
+            step.say("not listening: no address to listen on was chosen")
+            return peers
+        bound = await peers.listen(self._make.binds)
+        step.say(f"listening on {', '.join(str(address) for address in bound)}")
+        return peers
+
+    async def _start_services(self, step: Step, peers: PeerManager, scorer: Scorer) -> None:
+        make = self._make
+        if make.folder is not None:
+            # What cannot be written is better known now than when there is something to lose.
+            await asyncio.to_thread(prove_writable, make.folder)
+        services = BackgroundServices(make.problem)
+        self._undo.stack.push_async_callback(services.aclose)
+        services.start(peers.run_services, lambda: flush_regularly(scorer, make.clock, make.problem))
+        step.say("flushing, pings and reconnecting run")
+
+    async def _reconnect(self, step: Step, peers: PeerManager) -> None:
+        saved = await self._make.book.saved()
+        if not saved:
+            step.say("no saved peers")
+        elif not self._make.reconnect:
+            step.say(f"{len(saved)} saved peers, not reconnecting by itself")
+        else:
+            peers.reconnect_saved(saved)
+            step.say(f"reconnecting to {len(saved)} saved peers")
+
+
+def _behind(comparison: TipComparison) -> str:
+    record = comparison.ahead[0]
+    name = record.short_channel_id or record.channel_id.hex()
+    return f"its tip is at height {comparison.tip_height}, channel {name} was confirmed at {record.funding_height}"

@@ -1,0 +1,56 @@
+"""What runs behind an active node until it stops: flushing, pings, reconnecting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from core.base.clock import Clock
+from core.gossip.scorer import Scorer
+from core.storage.errors import ProfileUnusable
+
+FLUSH_INTERVAL_S = 30.0
+
+Service = Callable[[], Coroutine[Any, Any, None]]
+"""Makes the coroutine when it is its turn, so that none is made in vain."""
+
+Problem = Callable[[BaseException], None]
+"""Told of what turns the node's state to Problem."""
+
+
+class BackgroundServices:
+    """Coroutines that run until `aclose`; one that dies is told to `problem`, and takes the others with it."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, *services: Service) -> None:
+        self._task = asyncio.create_task(self._run(services), name="background services")
+
+    async def aclose(self) -> None:
+        """Stop them all and wait until they have; closing twice does nothing."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    async def _run(self, services: tuple[Service, ...]) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for service in services:
+                    group.create_task(service())
+        except* Exception as died:  # noqa: BLE001 - whatever it died of, the node must tell
+            for error in died.exceptions:
+                self._problem(error)
+
+
+async def flush_regularly(scorer: Scorer, clock: Clock, problem: Problem) -> None:
+    """Write what payments taught every half minute; a disk that refuses is told each time and tried again."""
+    while True:
+        await clock.sleep(FLUSH_INTERVAL_S)
+        try:
+            await scorer.flush()
+        except ProfileUnusable as error:
+            problem(error)
