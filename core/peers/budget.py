@@ -1,0 +1,94 @@
+"""One budget of time a turn of the loop, shared by everything that works through peers' bytes.
+
+Qt serves every ready socket before it paints or fires a timer, so a bound on each reader is no bound on their sum. Here
+all of them draw on the same few milliseconds. Who runs out stops between two messages, keeps its bytes, stops reading
+its socket and waits in line; the line moves on in the next turn, which one `call_soon` begins. In Leyden's loop that is
+a timer of zero length, so Qt has painted in between.
+
+A turn lasts from the first work after a `call_soon` to the next one. Nothing is scheduled while nothing happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from core.peers.limits import READ_BYTES, TURN_S
+
+
+class Drain(Protocol):
+    """Work that can be left between two steps and taken up again."""
+
+    def drain(self) -> bool:
+        """Do at least one step, stop when `LoopBudget.spent()`; True when that is why it stopped and more is left."""
+
+
+class LoopBudget:
+    """The turn's budget and the line of those who wait for the next."""
+
+    __slots__ = ("_ends", "_handle", "_line", "_monotonic", "_turn_s", "read_buffer")
+
+    def __init__(self, *, turn_s: float = TURN_S, monotonic: Callable[[], float] = time.perf_counter) -> None:
+        self._turn_s = turn_s
+        self._monotonic = monotonic
+        self._line: deque[Drain] = deque()
+        self._handle: asyncio.Handle | None = None
+        self._ends = 0.0
+        self.read_buffer = memoryview(bytearray(READ_BYTES))
+        """What every transport reads into: the loop fills it and hands it over in one step, so one serves all."""
+
+    @property
+    def waiting(self) -> int:
+        """How many stand in line."""
+        return len(self._line)
+
+    def begin(self) -> bool:
+        """Called by who has something to do; starts a turn when none runs. False when this turn is spent already."""
+        if self._handle is None:
+            self._start_turn()
+            return True
+        return self._monotonic() < self._ends
+
+    def spent(self) -> bool:
+        """Whether this turn's time is used up; asked between messages."""
+        return self._monotonic() >= self._ends
+
+    def wait(self, drain: Drain) -> None:
+        """Stand in line for the next turn; `drain.drain()` is called when it comes. Once only until then."""
+        self._line.append(drain)
+        if self._handle is None:
+            self._start_turn()
+
+    def leave(self, drain: Drain) -> None:
+        """Stand in line no more; nothing happens when it did not."""
+        if drain in self._line:
+            self._line.remove(drain)
+
+    def close(self) -> None:
+        """Forget the line and the turn; for the end of the node."""
+        self._line.clear()
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _start_turn(self) -> None:
+        self._ends = self._monotonic() + self._turn_s
+        self._handle = asyncio.get_running_loop().call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._handle = None
+        if not self._line:
+            return
+        self._start_turn()
+        # Whoever is put in line from here on waits for the turn after this one.
+        for _ in range(len(self._line)):
+            if not self._line:
+                return
+            drain = self._line.popleft()
+            if drain.drain():
+                self._line.append(drain)
+            if self.spent():
+                return

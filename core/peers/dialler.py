@@ -1,0 +1,156 @@
+"""Outgoing connections: one dial a peer, whose outcome all who asked share.
+
+A dial tries its addresses one after the other. A later `connect` that brings an address of its own starts a second run
+beside the first, so a right address rescues a dial that hangs on a dead one. Whatever connection with the peer
+completes first, an incoming one included, settles the dial.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from core.base.events import ConnectFailed, ConnectPhase
+from core.bolt.address import Address, AddressError, AddressKind
+from core.peers.errors import AddressAttempt, AllAddressesFailed, DisconnectedDuringConnect
+from core.peers.reasons import CloseCode, closed_by_us, os_words
+from core.peers.resolve import Resolver, resolve_announced
+from core.peers.session import Session, SessionContext
+
+
+class _Dial:
+    """One peer that is being dialled."""
+
+    def __init__(self, node_id: bytes) -> None:
+        self.node_id = node_id
+        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiters = 0
+        self.tried: set[Address] = set()
+        self.attempts: list[AddressAttempt] = []
+        self.runs: set[asyncio.Task[None]] = set()
+        self.sessions: set[Session] = set()
+
+
+class Dialler:
+    """All dials under way."""
+
+    def __init__(self, context: SessionContext, resolver: Resolver) -> None:
+        self._context = context
+        self._resolver = resolver
+        self._dials: dict[bytes, _Dial] = {}
+
+    def is_dialling(self, node_id: bytes) -> bool:
+        """Whether a dial is under way."""
+        return node_id in self._dials
+
+    async def connect(self, node_id: bytes, addresses: Sequence[Address]) -> None:
+        """Until a connection with the peer is established, by whatever way.
+
+        AllAddressesFailed when every run has failed, DisconnectedDuringConnect when the dial is abandoned. Whoever is
+        cancelled leaves; the last one ends the dial.
+        """
+        dial = self._dials.get(node_id)
+        if dial is None:
+            dial = self._dials[node_id] = _Dial(node_id)
+        fresh = [address for address in addresses if address not in dial.tried]
+        if fresh:
+            dial.tried.update(fresh)
+            run = asyncio.create_task(self._run(dial, fresh), name=f"dial {node_id.hex()[:12]}")
+            dial.runs.add(run)
+            run.add_done_callback(lambda run: self._run_done(dial, run))
+        dial.waiters += 1
+        try:
+            await asyncio.shield(dial.settled)
+        finally:
+            dial.waiters -= 1
+            if not dial.waiters and not dial.settled.done():
+                self._end(dial, keep_inits=False)
+                dial.settled.cancel()
+
+    def established(self, node_id: bytes) -> None:
+        """A connection with the peer is there: every waiting `connect` has what it wanted.
+
+        A run that is exchanging inits goes on: the peer may see its connection complete as the newer one already.
+        """
+        dial = self._dials.get(node_id)
+        if dial is not None:
+            self._end(dial, keep_inits=True)
+            dial.settled.set_result(None)
+
+    def abandon(self, node_id: bytes) -> bool:
+        """Fail everyone who waits for this peer; False when nobody does."""
+        dial = self._dials.get(node_id)
+        if dial is None:
+            return False
+        self._fail(dial, DisconnectedDuringConnect(node_id=node_id))
+        return True
+
+    def close(self) -> None:
+        """Abandon all."""
+        for node_id in tuple(self._dials):
+            self.abandon(node_id)
+
+    def _fail(self, dial: _Dial, error: AllAddressesFailed | DisconnectedDuringConnect) -> None:
+        self._end(dial, keep_inits=False)
+        dial.settled.set_exception(error)
+        dial.settled.exception()  # somebody has looked, also when every waiter has just left
+        self._context.bus.publish(ConnectFailed(dial.node_id, error))
+
+    def _end(self, dial: _Dial, *, keep_inits: bool) -> None:
+        self._dials.pop(dial.node_id, None)
+        for session in tuple(dial.sessions):
+            if not (keep_inits and session.phase is ConnectPhase.INIT):
+                session.abort(closed_by_us(CloseCode.CANCELLED))
+        for run in dial.runs:
+            run.cancel()
+
+    def _run_done(self, dial: _Dial, run: asyncio.Task[None]) -> None:
+        dial.runs.discard(run)
+        error = None if run.cancelled() else run.exception()
+        if error is not None:
+            asyncio.get_running_loop().call_exception_handler({"message": "dial failed", "exception": error})
+        if not dial.runs and not dial.settled.done():
+            self._fail(dial, AllAddressesFailed(node_id=dial.node_id, attempts=tuple(dial.attempts)))
+
+    async def _run(self, dial: _Dial, addresses: Sequence[Address]) -> None:
+        """One address after the other; whoever gets through ends this task by settling the dial."""
+        waiting = list(addresses)
+        while waiting:
+            address = waiting.pop(0)
+            if address.kind is AddressKind.DNS:
+                try:
+                    found = await resolve_announced(address, self._resolver)
+                except AddressError as error:
+                    dial.attempts.append(AddressAttempt(str(address), None, error.reason))
+                else:
+                    waiting[:0] = [each for each in found if each not in dial.tried]
+                    dial.tried.update(found)
+            elif address.kind is AddressKind.TORV3:
+                dial.attempts.append(AddressAttempt(str(address), None, "need a proxy"))
+            else:
+                dial.attempts.append(await self._attempt(dial, address))
+
+    async def _attempt(self, dial: _Dial, address: Address) -> AddressAttempt:
+        """How this address failed; when it does not fail, the session's being established ends the run."""
+        session = Session(self._context, dial.node_id, address)
+        dial.sessions.add(session)
+        try:
+            session.dialling()
+            try:
+                await _open(address, session)
+            except OSError as error:
+                return AddressAttempt(str(address), ConnectPhase.DIALLING, os_words(error))
+            await session.gone()
+            assert session.reason is not None
+            return AddressAttempt(str(address), session.phase, session.reason.cln_words(session.phase))
+        finally:
+            dial.sessions.discard(session)
+
+
+async def _open(address: Address, session: Session) -> None:
+    """Connect the session's transport; OSError when that fails."""
+    loop = asyncio.get_running_loop()
+    if address.kind is AddressKind.LOCAL:
+        await loop.create_unix_connection(lambda: session.transport, address.host)
+    else:
+        await loop.create_connection(lambda: session.transport, address.host, address.port)

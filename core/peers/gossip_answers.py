@@ -1,0 +1,70 @@
+"""Gossip messages while no graph is served: announcements pass by, queries are answered with nothing.
+
+BOLT 7 makes the query messages part of every node, whatever bit 7 says: the receiver of `query_channel_range` MUST
+respond, and the answer to `query_short_channel_ids` MUST end with `reply_short_channel_ids_end`. A peer that never
+hears back may wait for ever. Both answers say that we do not keep up with the chain (`sync_complete` and
+`full_information` 0).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.bolt.wire import Reader, WireError
+
+if TYPE_CHECKING:
+    from core.peers.dispatch import Handler
+    from core.peers.session import Session
+
+_REPLY_SHORT_CHANNEL_IDS_END = b"\x01\x06"
+_REPLY_CHANNEL_RANGE = b"\x01\x08"
+_CHAIN_HASH_BYTES = 32
+_NO_SHORT_CHANNEL_IDS = b"\x00\x01\x00"
+"""One byte of encoding (0, plain) and no ids."""
+
+
+def ignore(_session: Session, _message: bytes) -> None:
+    """Nothing to do with it yet."""
+
+
+def answer_short_channel_ids(session: Session, message: bytes) -> None:
+    """BOLT 7: without current information for the chain MUST set `full_information` to 0."""
+    try:
+        reader = Reader(message, 2)
+        chain_hash = reader.take(_CHAIN_HASH_BYTES)
+        reader.take(reader.u16())
+    except WireError:
+        session.malformed(message)
+        return
+    session.send(_REPLY_SHORT_CHANNEL_IDS_END + chain_hash + b"\x00")
+
+
+def answer_channel_range(session: Session, message: bytes) -> None:
+    """BOLT 7: MUST respond; without current information for the chain `sync_complete` is 0."""
+    try:
+        reader = Reader(message, 2)
+        range_asked = reader.take(_CHAIN_HASH_BYTES + 4 + 4)
+    except WireError:
+        session.malformed(message)
+        return
+    session.send(_REPLY_CHANNEL_RANGE + range_asked + b"\x00" + _NO_SHORT_CHANNEL_IDS)
+
+
+def accept_filter(session: Session, message: bytes) -> None:
+    """A filter for what we will send: nothing, so any filter is kept to."""
+    if len(message) < 2 + _CHAIN_HASH_BYTES + 4 + 4:
+        session.malformed(message)
+
+
+def handlers() -> dict[int, Handler]:
+    """For the dispatch table: types 256 to 265 (BOLT 7), `announcement_signatures` apart."""
+    return {
+        256: ignore,
+        257: ignore,
+        258: ignore,
+        261: answer_short_channel_ids,
+        262: ignore,
+        263: answer_channel_range,
+        264: ignore,
+        265: accept_filter,
+    }

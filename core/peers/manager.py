@@ -1,0 +1,373 @@
+"""The peers of a running node: listening, dialling, custom messages, and the end of it all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter, deque
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+
+from core.base.clock import Clock
+from core.base.events import ConnectPhase, CustomMessage, Direction, EventBus
+from core.bolt.address import Address
+from core.bolt.keys import NodeKey
+from core.bolt.messages import MAX_ANSWERED_PONG_BYTES, MAX_PING_IGNORED_BYTES, Ping
+from core.bolt.networks import Network
+from core.bolt.types import MESSAGE_TYPES
+from core.bolt.wire import MAX_MESSAGE_BYTES
+from core.peers.budget import LoopBudget
+from core.peers.deadlines import Deadlines
+from core.peers.dialler import Dialler
+from core.peers.errors import (
+    CustomMessageSize,
+    CustomPeerNotConnected,
+    CustomTypeEven,
+    CustomTypeInternal,
+    DisconnectedDuringConnect,
+    NoAddressKnown,
+    NoSuchPeer,
+    OwnNodeId,
+    PeerHasChannel,
+    PeerNotConnected,
+    PingPending,
+    PingTooLong,
+    PongTooLong,
+    UnknownPeer,
+)
+from core.peers.keepalive import Keepalive
+from core.peers.listeners import Listeners
+from core.peers.reasons import CloseCode, CloseReason, closed_by_us
+from core.peers.reconnect import Reconnector
+from core.peers.resolve import Resolver, in_dialling_order, resolve_host, system_resolver
+from core.peers.session import Session, SessionContext
+from core.peers.survivors import Survivors
+from core.peers.values import ChannelStates, PeerBook, PeerConfig, PeerInfo, SavedPeer
+from core.peers.wiretap import Wiretap
+
+__all__ = ["ChannelStates", "ClosedConnection", "PeerBook", "PeerConfig", "PeerInfo", "PeerManager", "SavedPeer"]
+
+_LOOK_S = 1.0
+_PONG_HEADER_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedConnection:
+    """How one connection ended, established or not."""
+
+    time: float
+    """Wall time."""
+    node_id: bytes | None
+    address: Address
+    direction: Direction
+    phase: ConnectPhase
+    """How far it had come."""
+    reason: CloseReason
+
+
+class PeerManager:
+    """Every connection of the node, and nothing of what is said over them beyond BOLT 1."""
+
+    def __init__(
+        self,
+        *,
+        key: NodeKey,
+        network: Network,
+        bus: EventBus,
+        clock: Clock,
+        budget: LoopBudget,
+        book: PeerBook,
+        channels: ChannelStates,
+        config: PeerConfig | None = None,
+        resolver: Resolver = system_resolver,
+        chance: random.Random | None = None,
+    ) -> None:
+        """`resolver` and `chance` (for jitter) are for tests."""
+        config = config or PeerConfig()
+        limits = config.limits
+        chance = chance or random.Random()
+        self._key = key
+        self._network = network
+        self._clock = clock
+        self._budget = budget
+        self._book = book
+        self._channels = channels
+        self._config = config
+        self._resolver = resolver
+        self._deadlines = Deadlines(clock)
+        self._wiretap = Wiretap(bus, clock, max_messages=limits.ring_messages, max_bytes=limits.ring_bytes)
+        self._context = SessionContext(
+            key, network, bus, clock, budget, config, self._deadlines, self._wiretap, owner=self
+        )
+        self._survivors = Survivors(key.node_id, bus, self._deadlines)
+        self._listeners = Listeners(network.default_port)
+        self._dialler = Dialler(self._context, resolver)
+        self._keepalive = Keepalive(self._survivors, clock, limits, chance)
+        self._reconnector = Reconnector(self._dialler.connect, clock, limits, chance)
+        self._sessions: set[Session] = set()
+        """Every connection whose socket is open, also such as have not said who they are."""
+        self._strangers: Counter[str] = Counter()
+        """Incoming connections without a completed init, by host."""
+        self._background: set[asyncio.Task[None]] = set()
+        self._past = [0, 0, 0, 0]
+        self._closed = False
+        self.closed_connections: deque[ClosedConnection] = deque(maxlen=limits.closed_kept)
+        """The latest ends with their reasons, newest last."""
+
+    # -- listening
+
+    async def listen(self, binds: Sequence[str]) -> tuple[Address, ...]:
+        """Bind each `HOST:PORT` and accept from now on; the addresses really bound. ListenFailed when one fails."""
+        return await self._listeners.open(binds, lambda: Session(self._context, None, None).transport)
+
+    @property
+    def bound(self) -> tuple[Address, ...]:
+        """Where we listen."""
+        return self._listeners.bound
+
+    # -- connecting and disconnecting
+
+    async def connect(self, node_id: bytes, host: str | None = None, port: int | None = None) -> PeerInfo:
+        """A connection with the peer, a new one or the one that is there.
+
+        Raises HostNotValid, HostNotSimple, OwnNodeId, NoAddressKnown, AllAddressesFailed, DisconnectedDuringConnect.
+        Cancelling leaves the dial to whoever else waits for the same peer.
+        """
+        given = None
+        if host is not None:
+            given = await resolve_host(host, port, self._network.default_port, self._resolver)
+        if node_id == self._key.node_id:
+            raise OwnNodeId(node_id=node_id)
+        if self._closed:
+            raise DisconnectedDuringConnect(node_id=node_id)
+        session = self._living(node_id)
+        if session is None:
+            addresses = [given] if given else in_dialling_order(await self._book.addresses(node_id))
+            if not addresses and not self._dialler.is_dialling(node_id):
+                raise NoAddressKnown(node_id=node_id)
+            await self._dialler.connect(node_id, addresses)
+            session = self._living(node_id)
+            if session is None:
+                raise DisconnectedDuringConnect(node_id=node_id)
+        if session.direction is Direction.OUT:
+            self._reconnector.keep(node_id, session.address)
+        return session.info()
+
+    async def disconnect(self, node_id: bytes, *, force: bool = False) -> None:
+        """End the connection, or the dial, and return once the peer is gone; what is queued has 5 s to leave.
+
+        UnknownPeer, PeerNotConnected, or PeerHasChannel unless `force`. Until the next `connect` or start the peer is
+        not dialled again.
+        """
+        state = self._channels.state_of(node_id)
+        sessions = self._survivors.all_of(node_id)
+        dialling = self._dialler.is_dialling(node_id)
+        if not sessions and not dialling:
+            if state is not None:
+                raise PeerNotConnected(node_id=node_id)
+            raise UnknownPeer(node_id=node_id)
+        if state is not None and not force:
+            raise PeerHasChannel(node_id=node_id, state=state)
+        self._reconnector.rest(node_id)
+        self._dialler.abandon(node_id)
+        for session in sessions:
+            session.close(closed_by_us(CloseCode.REQUESTED))
+        for session in sessions:
+            await session.gone()
+
+    def reconnect_saved(self, saved: Sequence[SavedPeer]) -> None:
+        """Dial these peers from the services' next look on, and again whenever they are lost."""
+        if self._config.reconnect:
+            for peer in saved:
+                if peer.node_id != self._key.node_id:
+                    self._reconnector.start(peer.node_id, in_dialling_order(peer.addresses))
+
+    def reconnects_in_s(self, node_id: bytes) -> float | None:
+        """How long until this peer is dialled again; None when that is not planned."""
+        return self._reconnector.due_in_s(node_id)
+
+    # -- talking
+
+    def send_custom(self, node_id: bytes, message: bytes) -> None:
+        """Queue one custom message, its two type bytes included.
+
+        CustomMessageSize, CustomTypeInternal, CustomTypeEven, NoSuchPeer, CustomPeerNotConnected, in this order.
+        """
+        if not 2 <= len(message) <= MAX_MESSAGE_BYTES:
+            raise CustomMessageSize(length=len(message))
+        type_ = message[0] << 8 | message[1]
+        info = MESSAGE_TYPES.get(type_)
+        if info is not None and info.cln_refused:
+            raise CustomTypeInternal(type=type_, name=info.name)
+        if type_ % 2 == 0:
+            raise CustomTypeEven(type=type_)
+        session = self._living(node_id)
+        if session is None:
+            if self._channels.state_of(node_id) is not None or self._dialler.is_dialling(node_id):
+                raise CustomPeerNotConnected(node_id=node_id)
+            raise NoSuchPeer(node_id=node_id)
+        session.send(message)
+        self._wiretap.record(node_id, Direction.OUT, message)
+
+    async def ping(self, node_id: bytes, length: int = 128, pong_bytes: int = 128) -> int:
+        """The length of the whole pong message, 0 at once when the peer must not answer (65,532 bytes and more).
+
+        PingTooLong, PongTooLong, PeerNotConnected (also when the peer leaves meanwhile), PingPending.
+        """
+        if length > MAX_PING_IGNORED_BYTES:
+            raise PingTooLong(length=length)
+        if pong_bytes > MAX_MESSAGE_BYTES:
+            raise PongTooLong(length=pong_bytes)
+        session = self._living(node_id)
+        if session is None:
+            raise PeerNotConnected(node_id=node_id)
+        if session.pings.asked_pending:
+            raise PingPending(node_id=node_id)
+        session.send(Ping(pong_bytes, bytes(length)).encode())
+        if pong_bytes >= MAX_ANSWERED_PONG_BYTES:
+            return 0
+        return _PONG_HEADER_BYTES + await session.pings.asked_sent(pong_bytes)
+
+    # -- looking
+
+    def peers(self) -> list[PeerInfo]:
+        """Every connected peer, in the order in which they connected."""
+        return [session.info() for session in self._survivors]
+
+    def peer(self, node_id: bytes) -> PeerInfo | None:
+        """One connected peer."""
+        session = self._survivors.get(node_id)
+        return session.info() if session else None
+
+    def custom_messages(self, after: int = 0) -> list[CustomMessage]:
+        """Custom messages with a cursor above `after` that are still kept, oldest first."""
+        return self._wiretap.after(after)
+
+    @property
+    def messages_in(self) -> int:
+        """Messages received since the start, all peers together."""
+        return self._past[0] + sum(session.transport.messages_in for session in self._sessions)
+
+    @property
+    def messages_out(self) -> int:
+        """Messages sent."""
+        return self._past[1] + sum(session.transport.messages_out for session in self._sessions)
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes received, as they were on the wire."""
+        return self._past[2] + sum(session.transport.bytes_in for session in self._sessions)
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes sent."""
+        return self._past[3] + sum(session.transport.bytes_out for session in self._sessions)
+
+    # -- running and ending
+
+    async def run_services(self) -> None:
+        """Pings on silence, clock jumps, reconnecting; runs until it is cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                if self._keepalive.look():
+                    self._reconnector.hurry()
+                self._reconnector.look(group)
+                await self._clock.sleep(_LOOK_S)
+
+    async def aclose(self, flush_timeout_s: float = 1.0) -> None:
+        """Listeners first, then every connection, with so long to send what is queued; nothing is left."""
+        self._closed = True
+        self._listeners.close()
+        self._dialler.close()
+        reason = closed_by_us(CloseCode.SHUTDOWN)
+        for session in tuple(self._sessions):
+            session.close(reason)
+        if self._sessions:
+            overdue = self._deadlines.after(flush_timeout_s, self._abort_all)
+            while self._sessions:
+                await next(iter(self._sessions)).gone()
+            overdue.cancel()
+        for task in tuple(self._background):
+            await asyncio.wait([task])
+        await self._deadlines.aclose()
+
+    # -- what sessions tell (SessionOwner)
+
+    def admit(self, session: Session) -> bool:
+        """Bounds who has not said who they are."""
+        self._sessions.add(session)
+        limits, host = self._config.limits, session.address.host
+        self._strangers[host] += 1
+        return not (
+            self._closed
+            or self._strangers.total() > limits.unauthenticated
+            or self._strangers[host] > limits.unauthenticated_per_host
+        )
+
+    def dialled(self, session: Session) -> None:
+        """An outgoing TCP connection stands."""
+        self._sessions.add(session)
+
+    def established(self, session: Session) -> None:
+        """A session completed its init."""
+        self._forget_stranger(session)
+        self._survivors.add(session)
+        self._dialler.established(session.peer_id)
+        self._reconnector.connected(session.peer_id)
+        if session.direction is Direction.OUT:
+            self._in_background(self._book.remember(session.peer_id, session.address))
+
+    def ended(self, session: Session) -> None:
+        """A session's socket is closed."""
+        assert session.reason is not None
+        self._sessions.discard(session)
+        transport = session.transport
+        for place, count in enumerate(
+            (transport.messages_in, transport.messages_out, transport.bytes_in, transport.bytes_out)
+        ):
+            self._past[place] += count
+        self.closed_connections.append(
+            ClosedConnection(
+                self._clock.time(),
+                session.node_id,
+                session.address,
+                session.direction,
+                session.phase,
+                session.reason,
+            )
+        )
+        if not session.was_established:
+            self._forget_stranger(session)
+        elif self._survivors.remove(session) is not None and not self._closed:
+            self._reconnector.lost(session.peer_id, self._clock.monotonic() - session.connected_at)
+
+    # -- inside
+
+    def _living(self, node_id: bytes) -> Session | None:
+        """The current session, unless its end has begun."""
+        session = self._survivors.get(node_id)
+        return session if session is not None and session.is_established else None
+
+    def _forget_stranger(self, session: Session) -> None:
+        if session.direction is Direction.IN:
+            host = session.address.host
+            self._strangers[host] -= 1
+            if self._strangers[host] <= 0:
+                del self._strangers[host]
+
+    def _abort_all(self) -> None:
+        for session in tuple(self._sessions):
+            session.abort(closed_by_us(CloseCode.SHUTDOWN))
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work, name="remember a peer's address")
+        self._background.add(task)
+        task.add_done_callback(self._background_done)
+
+    def _background_done(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "keeping a peer's address failed", "exception": error}
+            )
