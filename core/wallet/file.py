@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from core.bolt.networks import Network
+from core.storage.files import sync_folder
 from core.wallet.errors import (
     KeyFileDamaged,
     KeyFileFailed,
@@ -116,13 +117,14 @@ def _read(path: Path) -> bytes | None:
         if error.errno == errno.ELOOP:
             raise KeyFileUnsafe(path=path, reason="it is a symbolic link") from None
         raise KeyFileFailed(path=path, reason=error.strerror or str(error)) from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         if (reason := exposure(os.fstat(handle))) is not None:
             raise KeyFileUnsafe(path=path, reason=reason)
-        try:
-            data = file.read(MAX_FILE_BYTES + 1)
-        except OSError as error:
-            raise KeyFileFailed(path=path, reason=error.strerror or str(error)) from None
+        data = os.read(handle, MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise KeyFileFailed(path=path, reason=error.strerror or str(error)) from None
+    finally:
+        os.close(handle)
     if len(data) > MAX_FILE_BYTES:
         raise KeyFileDamaged(path=path, reason="it is too long")
     return data
@@ -144,17 +146,6 @@ def _write_new(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise KeyFileFailed(path=path, reason=error.strerror or str(error)) from None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name last; Windows cannot open a folder and needs no such thing."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -46,10 +46,12 @@ def read_passphrase_file(path: Path) -> Passphrase:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
         raise PassphraseFileUnsafe(path=path, reason=error.strerror or str(error)) from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         if (reason := exposure(os.fstat(handle))) is not None:
             raise PassphraseFileUnsafe(path=path, reason=reason)
-        data = file.read(MAX_FILE_BYTES + 1)
+        data = os.read(handle, MAX_FILE_BYTES + 1)
+    finally:
+        os.close(handle)
     if len(data) > MAX_FILE_BYTES:
         raise PassphraseFileUnsafe(path=path, reason="it is too long for a passphrase")
     data = data.removesuffix(b"\n").removesuffix(b"\r")

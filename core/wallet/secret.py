@@ -63,11 +63,12 @@ class Secret:
             raise SecretTextError("its fields are not v, kind, secret and created")
         if fields["v"] != VERSION:
             raise SecretTextError("it was written by a newer version")
-        if kind not in {known.value for known in SecretKind} or type(secret) is not str:
+        known = [member for member in SecretKind if member.value == kind]
+        if not known or type(secret) is not str:
             raise SecretTextError("its kind is unknown or its secret is not text")
         if type(created) is not int or not 0 <= created < 2**53:
             raise SecretTextError("its creation time is not a time")
-        return cls(kind=SecretKind(str(kind)), secret=secret, created=created)
+        return cls(kind=known[0], secret=secret, created=created)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
