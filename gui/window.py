@@ -1,0 +1,234 @@
+"""The main window: a rail of three views between a bar that says which node this is and one that says what it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QActionGroup, QCloseEvent, QGuiApplication
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QMainWindow,
+    QSizePolicy,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.base.events import NodeState, NodeStateChanged
+from gui.actions import ActionId, Actions
+from gui.activation.view import ActivationView
+from gui.bridge import Bridge
+from gui.messages.view import MessagesView
+from gui.own_address import own_uri
+from gui.peers.view import PeersView
+from gui.phrases import bounded
+from gui.status_bar import StatusBar
+from gui.theme import ICON_LARGE, SPACE_INSIDE, Role, Size, Theme, ThemeChoice
+from gui.top_bar import TopBar
+from gui.widgets.icons import icon
+
+if TYPE_CHECKING:
+    from core.node import Node
+    from gui.tasks import WindowTasks
+
+_SIZE_EM = (76, 50)
+_SMALLEST_EM = (48, 30)
+_RAIL_EM = 6
+_RAIL = (ActionId.SHOW_NODE, ActionId.SHOW_PEERS, ActionId.SHOW_MESSAGES)
+_THEMES = {
+    ActionId.THEME_SYSTEM: ThemeChoice.SYSTEM,
+    ActionId.THEME_LIGHT: ThemeChoice.LIGHT,
+    ActionId.THEME_DARK: ThemeChoice.DARK,
+}
+
+
+class MainWindow(QMainWindow):
+    """Built on a started `Node`, before or after its activation.
+
+    Closing it only asks: `close_requested` is emitted and the window stays until `close_now`, since the node stops
+    in order first.
+    """
+
+    close_requested = Signal()
+
+    def __init__(self, node: Node, tasks: WindowTasks, theme: Theme) -> None:
+        super().__init__()
+        self._node, self._theme = node, theme
+        self._closing = False
+        self.setObjectName("mainWindow")
+        self.setWindowTitle(self.tr("Leyden · {alias}").format(alias=bounded(node.alias, 32)))
+        self.setWindowIcon(icon("mark", theme, Role.BRASS))
+        self.bridge = Bridge(node.bus, self)
+        self.actions_table = Actions(theme, self)
+        self.top = TopBar(node, theme)
+        self.status = StatusBar(node, theme)
+        self._bind_own()
+        self.activation = ActivationView(node, tasks, self.bridge, theme)
+        self.peers = PeersView(node, tasks, self.bridge, theme, self.actions_table)
+        self.messages = MessagesView(node, self.bridge, theme, self.actions_table)
+        self._bind_views()
+        self._lay_out()
+        self._fill_menus()
+        self.bridge.node_state_changed.connect(self._node_state_changed)
+        self.bridge.peers_changed.connect(lambda _changes: self.status.refresh())
+        self.bridge.task_changed.connect(lambda _change: self._refresh())
+        self.show_view(ActionId.SHOW_NODE)
+        self._refresh()
+        self.resize(theme.em(_SIZE_EM[0]), theme.em(_SIZE_EM[1]))
+        self.setMinimumSize(theme.em(_SMALLEST_EM[0]), theme.em(_SMALLEST_EM[1]))
+
+    def show_view(self, action_id: ActionId) -> None:
+        """One of the rail's three."""
+        self.actions_table[action_id].setChecked(True)
+        self._stack.setCurrentIndex(_RAIL.index(action_id))
+
+    def fill_connect(self, text: str) -> None:
+        """Show an address from elsewhere in the connect field. It is never dialled without the person's click."""
+        self.show_view(ActionId.SHOW_PEERS)
+        self.peers.connect_bar.fill(text)
+
+    def close_now(self) -> None:
+        """The node has stopped: hear nothing more and go."""
+        self._closing = True
+        self.bridge.close()
+        self.status.stop()
+        self.close()
+
+    def _connect(self) -> None:
+        self.show_view(ActionId.SHOW_PEERS)
+        self.peers.focus_connect()
+
+    def _filter(self) -> None:
+        self.show_view(ActionId.SHOW_PEERS)
+        self.peers.filter.setFocus()
+
+    def _write_to(self, node_id: bytes) -> None:
+        self.show_view(ActionId.SHOW_MESSAGES)
+        self.messages.write_to(node_id)
+
+    def _copy_uri(self) -> None:
+        QGuiApplication.clipboard().setText(own_uri(self._node))
+
+    def _node_state_changed(self, _event: NodeStateChanged) -> None:
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self.top.refresh()
+        self.status.refresh()
+        state = self._node.state
+        self.actions_table.enable(state in (NodeState.OFF, NodeState.PROBLEM), ActionId.START_NODE)
+        self.actions_table.enable(state is NodeState.STARTING, ActionId.CANCEL_ACTIVATION)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self._closing:
+            event.accept()
+            return
+        event.ignore()
+        self.close_requested.emit()
+
+    # --- how it is made
+
+    def _bind_own(self) -> None:
+        bind = self.actions_table.bind
+        for action_id in _RAIL:
+            bind(action_id, lambda action_id=action_id: self.show_view(action_id))
+        views = QActionGroup(self)
+        for action_id in _RAIL:
+            views.addAction(self.actions_table[action_id])
+        themes = QActionGroup(self)
+        for action_id, choice in _THEMES.items():
+            bind(action_id, lambda choice=choice: self._theme.choose(choice))
+            themes.addAction(self.actions_table[action_id])
+            self.actions_table[action_id].setChecked(choice is self._theme.choice)
+        bind(ActionId.COPY_URI, self._copy_uri)
+        bind(ActionId.QUIT, self.close)
+        bind(ActionId.CONNECT, self._connect)
+        bind(ActionId.FILTER_PEERS, self._filter)
+
+    def _bind_views(self) -> None:
+        self.actions_table.bind(ActionId.START_NODE, self._start)
+        self.actions_table.bind(ActionId.CANCEL_ACTIVATION, self.activation.cancel, enabled=False)
+        self.peers.message_wanted.connect(self._write_to)
+        self.messages.connect_wanted.connect(self._connect)
+
+    def _start(self) -> None:
+        self.show_view(ActionId.SHOW_NODE)
+        self.activation.start()
+
+    def _lay_out(self) -> None:
+        self._stack = QStackedWidget()
+        for view in (self.activation, self.peers, self.messages):
+            self._stack.addWidget(view)
+        right = QVBoxLayout()
+        right.setSpacing(0)
+        right.addWidget(self.top)
+        right.addWidget(self._stack, 1)
+        across = QHBoxLayout()
+        across.setSpacing(0)
+        across.addWidget(self._make_rail())
+        across.addLayout(right, 1)
+        central = QWidget()
+        layout = QVBoxLayout(central)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(across, 1)
+        layout.addWidget(self.status)
+        self.setCentralWidget(central)
+
+    def _make_rail(self) -> QFrame:
+        rail = QFrame()
+        rail.setProperty("kind", "rail")
+        rail.setFixedWidth(self._theme.em(_RAIL_EM))
+        layout = QVBoxLayout(rail)
+        layout.setContentsMargins(SPACE_INSIDE, SPACE_INSIDE * 2, SPACE_INSIDE, SPACE_INSIDE)
+        layout.setSpacing(SPACE_INSIDE)
+        for action_id in _RAIL:
+            tool = QToolButton()
+            tool.setDefaultAction(self.actions_table[action_id])
+            tool.setProperty("kind", "rail")
+            tool.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+            tool.setIconSize(QSize(ICON_LARGE, ICON_LARGE))
+            tool.setFont(self._theme.font(Size.CAPTION))
+            tool.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            tool.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            tool.setAccessibleName(self.actions_table[action_id].text().replace("&", ""))
+            layout.addWidget(tool)
+        layout.addStretch(1)
+        return rail
+
+    def _fill_menus(self) -> None:
+        menus = self.menuBar()
+        fill = self.actions_table.fill
+        fill(
+            menus.addMenu(self.tr("&Node")),
+            ActionId.START_NODE,
+            ActionId.CANCEL_ACTIVATION,
+            None,
+            ActionId.COPY_URI,
+            None,
+            ActionId.QUIT,
+        )
+        fill(
+            menus.addMenu(self.tr("&Peer")),
+            ActionId.CONNECT,
+            ActionId.FILTER_PEERS,
+            None,
+            ActionId.COPY_NODE_ID,
+            ActionId.PING,
+            ActionId.MESSAGE_PEER,
+            ActionId.RECONNECT,
+            None,
+            ActionId.DISCONNECT,
+            ActionId.FORCE_DISCONNECT,
+            ActionId.REMOVE_ROW,
+        )
+        fill(menus.addMenu(self.tr("&Message")), ActionId.SEND)
+        fill(
+            menus.addMenu(self.tr("&View")),
+            *_RAIL,
+            None,
+            *_THEMES,
+        )
