@@ -40,6 +40,8 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 PLATFORMS = {("Linux", "x86_64"), ("Darwin", "x86_64"), ("Darwin", "arm64"), ("Windows", "AMD64")}
 """Where every locked wheel exists; bdkpython decides."""
 
+QUIET_NPM = ("--no-audit", "--no-fund", "--loglevel=error")
+
 EXIT_NOT_POSSIBLE = 2
 """Something outside must change first, and the words on stderr say what."""
 
@@ -121,9 +123,30 @@ def lock(arguments: list[str]) -> int:
             [*uv, *sources, "-o", f"{folder}/{target}.txt"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
             check=True,
         )  # fmt: skip
-    npm = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--omit-lockfile-registry-resolved"]
-    subprocess.run([*npm, "--no-audit", "--no-fund"], cwd=LDK_FILES, check=True, stdout=subprocess.DEVNULL)
+    print("Resolving packaging/counterparts/ldk/package-lock.json", flush=True)
+    _lock_ldk()
     return 0
+
+
+def _lock_ldk() -> None:
+    """node-net asks for a version that cannot exist, 0.1.0.0. npm 9, Debian's, fails on an override of such a one when
+    it installs, so the override is used here alone and the lock file states the version that was meant.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        package = json.loads((LDK_FILES / "package.json").read_text("utf-8"))
+        package["overrides"] = {"lightningdevkit-node-net": {"lightningdevkit": "0.1.0"}}
+        Path(scratch, "package.json").write_text(json.dumps(package), "utf-8")
+        npm = [_npm(), "install", "--package-lock-only", "--ignore-scripts", "--omit-lockfile-registry-resolved"]
+        subprocess.run([*npm, *QUIET_NPM], cwd=scratch, check=True, stdout=subprocess.DEVNULL)
+        resolved = Path(scratch, "package-lock.json").read_text("utf-8")
+    (LDK_FILES / "package-lock.json").write_text(resolved.replace('"0.1.0.0"', '"0.1.0"'), "utf-8")
+
+
+def _npm() -> str:
+    found = shutil.which("npm")
+    if found is None:
+        raise NotPossible("npm is needed for LDK, a peer that the suite talks to, and was not found.")
+    return found
 
 
 # What they stand on
@@ -217,7 +240,7 @@ def ensure_ldk() -> None:
     for name in files:
         shutil.copyfile(LDK_FILES / name, folder / name)
     # npm's own scripts could fetch from anywhere; the packages need none.
-    npm = [str(shutil.which("npm")), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    npm = [_npm(), "ci", "--ignore-scripts", *QUIET_NPM]
     subprocess.run(npm, cwd=folder, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     write_stamp(folder / STAMP, {"base": digest})
 
