@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from core.base.finish import finish
 from core.storage import opening
 from core.storage.errors import DatabaseDamaged, ProfileUnusable
 from core.storage.schema import MIGRATIONS, Migration
@@ -47,9 +48,8 @@ class Database:
         try:
             return cls(path, await asyncio.shield(work), executor)
         except BaseException:
-            # The thread may still be opening: let it end by itself and close what it opened.
-            work.add_done_callback(_close_late)
             executor.shutdown(wait=False)
+            await finish(_discard(work))  # whoever opens it next must not meet this one half way
             raise
 
     async def write(self, work: Work[T]) -> T:
@@ -76,9 +76,7 @@ class Database:
         if self._executor is None:
             return
         executor, self._executor = self._executor, None
-        closing = asyncio.get_running_loop().run_in_executor(executor, self._connection.close)
-        executor.shutdown(wait=False)
-        await asyncio.shield(closing)
+        await finish(_close(executor, self._connection))
 
     async def _run(self, work: Work[T], mode: str) -> T:
         if self._executor is None:
@@ -112,6 +110,13 @@ class Database:
         return error
 
 
-def _close_late(work: asyncio.Future[opening.Opened]) -> None:
-    if not work.cancelled() and work.exception() is None:
+async def _discard(work: asyncio.Future[opening.Opened]) -> None:
+    await asyncio.wait([work])
+    if work.exception() is None:
         work.result().connection.close()
+
+
+async def _close(executor: ThreadPoolExecutor, connection: sqlite3.Connection) -> None:
+    closing = asyncio.get_running_loop().run_in_executor(executor, connection.close)
+    executor.shutdown(wait=False)
+    await closing

@@ -24,7 +24,7 @@ TROUBLE_CODES = frozenset(
         sqlite3.SQLITE_PERM,
     }
 )
-_COMPANIONS = ("-wal", "-shm")
+_COMPANIONS = ("-journal", "-wal", "-shm")
 _HAS_CHANNELS = "has_channels"
 _LOST_CHANNELS = "lost_channels"
 
@@ -98,30 +98,39 @@ def open_database(path: Path | None, migrations: tuple[Migration, ...]) -> Opene
 
 def _check(path: Path, known: int) -> None:
     """Look at the file without writing to it. Raises _Damage, DatabaseTooNew, ProfileUnusable."""
-    connection = None
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        try:
+            _look(path, "ro", known)
+        except sqlite3.OperationalError as error:
+            if _code(error) != sqlite3.SQLITE_READONLY:
+                raise
+            _look(path, "rw", known)  # a kill left a journal; SQLite must roll it back before anything can be read
+    except sqlite3.DatabaseError as error:
+        if _code(error) in TROUBLE_CODES:
+            raise ProfileUnusable(path=path, reason=str(error)) from error
+        raise _Damage(str(error)) from error
+
+
+def _look(path: Path, mode: str, known: int) -> None:
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=1.0)
+    try:
         found = _version(connection)
         if found > known:
             raise DatabaseTooNew(path=path, found=found, known=known)
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if (found or tables) and application != APPLICATION_ID:
             raise _Damage("is not a Leyden database")
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise _Damage(str(verdict))
-    except sqlite3.DatabaseError as error:
-        raise _sort(path, error) from error
     finally:
-        if connection is not None:
-            connection.close()
+        connection.close()
 
 
-def _sort(path: Path, error: sqlite3.DatabaseError) -> Exception:
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF in TROUBLE_CODES:
-        return ProfileUnusable(path=path, reason=str(error))
-    return _Damage(str(error))
+def _code(error: sqlite3.DatabaseError) -> int:
+    """SQLite's primary result code; 0 for errors of the Python module itself."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _open_checked(path: Path, migrations: tuple[Migration, ...]) -> sqlite3.Connection:
@@ -135,7 +144,11 @@ def _open_checked(path: Path, migrations: tuple[Migration, ...]) -> sqlite3.Conn
             raise
         return connection
     except sqlite3.DatabaseError as error:
-        raise _sort(path, error) from error
+        if _code(error) in DAMAGE_CODES:
+            raise _Damage(str(error)) from error
+        if _code(error) in TROUBLE_CODES:
+            raise ProfileUnusable(path=path, reason=str(error)) from error
+        raise  # a fault in a migration of ours: the file is good and stays where it is
 
 
 def _begin_new(path: Path, migrations: tuple[Migration, ...]) -> sqlite3.Connection:
