@@ -1,0 +1,55 @@
+"""What a command is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from core.rpc.face import NodeFace
+from core.rpc.params import Param
+from core.rpc.tokens import Token
+
+Json = dict[str, Any]
+"""A result: a JSON object, its members in the order of the contract."""
+
+
+class Caller(Protocol):
+    """The client behind a request; lives as long as its connection."""
+
+    notifications: bool
+    """Whether it asked to be told of what happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a command works with besides its parameters."""
+
+    node: NodeFace
+    caller: Caller
+    commands: Mapping[str, Command]
+    params: Token
+    """As they were sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command, declared once."""
+
+    name: str
+    category: str
+    description: str
+    run: Callable[..., Json | Awaitable[Json]]
+    """Called with the context and the parameters by name; what waits is a coroutine function."""
+    params: tuple[Param, ...] = ()
+    verify: Callable[..., Awaitable[None] | None] | None = None
+    """What `check` looks at beyond the parameters themselves; same arguments as `run`, raises like it."""
+    before_active: bool = False
+    """Whether it works until the node is active."""
+    extra_params: bool = False
+    """Whether parameters that are not declared are let through."""
+
+    @property
+    def usage(self) -> str:
+        """As CLN's `help` prints it."""
+        return " ".join([self.name, *(param.usage for param in self.params)])

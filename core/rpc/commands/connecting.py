@@ -1,0 +1,176 @@
+"""`connect`, `disconnect`, `listpeers`, `ping`: who we are connected with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.bolt.address import Address, AddressError, AddressKind, NodeIdError, parse_node_id, split_host_port
+from core.bolt.messages import MAX_PING_IGNORED_BYTES
+from core.bolt.wire import MAX_MESSAGE_BYTES
+from core.peers.errors import PeerNotConnected, PingTooLong, PongTooLong, UnknownPeer
+from core.peers.resolve import resolve_host
+from core.rpc.commands.base import Command, Context, Json
+from core.rpc.commands.shapes import connected_object, peer_object
+from core.rpc.errors import INVALID_PARAMS, RpcError
+from core.rpc.params import BadParam, Param, Scope, boolean, decimal, integer, node_id, optional
+from core.rpc.tokens import Token
+
+_HOST_TWICE = "Can't specify host as both xxx@yyy and separate argument"
+_PORT_TWICE = "Can't specify port as both xxx@yyy:port and separate argument"
+_LOG_LEVELS = ("io", "debug", "info", "unusual")
+
+
+def _connect_id(token: Token, scope: Scope) -> bytes:
+    """`ID`, `ID@HOST` or `ID@HOST:PORT`; host and port go to the parameters of that name (connect_control.c:73)."""
+    text, at, where = token.text.partition("@")
+    try:
+        found = parse_node_id(text)
+    except NodeIdError:
+        raise BadParam("should be a node id") from None
+    if not at:
+        return found
+    if scope.values["host"] is not None:
+        raise RpcError(INVALID_PARAMS, _HOST_TWICE)
+    try:
+        scope.values["host"], port = split_host_port(where)
+    except AddressError:
+        raise RpcError(INVALID_PARAMS, "malformed host @part") from None
+    if port is not None:
+        if scope.values["port"] is not None:
+            raise RpcError(INVALID_PARAMS, _PORT_TWICE)
+        scope.values["port"] = port
+    return found
+
+
+def _connect_host(token: Token, scope: Scope) -> str:
+    if scope.values["host"] is not None:
+        raise RpcError(INVALID_PARAMS, _HOST_TWICE)
+    return token.text
+
+
+def _connect_port(token: Token, scope: Scope) -> int:
+    if scope.values["port"] is not None:
+        raise RpcError(INVALID_PARAMS, _PORT_TWICE)
+    port = decimal(token.text)
+    if port is None or port > 0xFFFF:
+        raise BadParam("should be a 16-bit integer")
+    if port == 0:
+        raise BadParam("should be non-zero")
+    return port
+
+
+def _check_given(host: str | None, port: int | None) -> None:
+    if host is None and port is not None:
+        raise RpcError(INVALID_PARAMS, "Can't specify port without host")
+
+
+async def _check_connect(context: Context, *, id: bytes, host: str | None, port: int | None) -> None:  # noqa: A002
+    """All that can be said without asking the network: a name is looked up only when we really connect."""
+    _check_given(host, port)
+    if host is not None:
+        await resolve_host(host, port, context.node.network.default_port, _any_name)
+
+
+async def _any_name(name: str, port: int) -> list[Address]:
+    return [Address(AddressKind.DNS, name, port)]
+
+
+async def _connect(context: Context, *, id: bytes, host: str | None, port: int | None) -> Json:  # noqa: A002
+    _check_given(host, port)
+    return connected_object(await context.node.peers.connect(id, host, port))
+
+
+CONNECT = Command(
+    "connect",
+    "network",
+    "Connect to {id} at {host} (which can end in ':port' if not default). {id} can also be of the form id@host[:port]",
+    _connect,
+    (Param("id", _connect_id), optional("host", _connect_host), optional("port", _connect_port)),
+    verify=_check_connect,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _PeerId:
+    """An id as it was written, for the text of a refusal."""
+
+    node_id: bytes
+    text: str
+
+
+def _peer_id(token: Token, _scope: Scope) -> _PeerId:
+    try:
+        return _PeerId(parse_node_id(token.text), token.text)
+    except NodeIdError:
+        raise BadParam("invalid peer id") from None
+
+
+def _unknown(peer: _PeerId) -> RpcError:
+    return RpcError(INVALID_PARAMS, f"Unknown peer '{peer.text}'")
+
+
+def _check_disconnect(context: Context, *, id: _PeerId, force: bool) -> None:  # noqa: A002
+    if context.node.peers.peer(id.node_id) is None:
+        raise _unknown(id)
+
+
+async def _disconnect(context: Context, *, id: _PeerId, force: bool) -> Json:  # noqa: A002
+    try:
+        await context.node.peers.disconnect(id.node_id, force=force)
+    except UnknownPeer:
+        raise _unknown(id) from None
+    return {}
+
+
+DISCONNECT = Command(
+    "disconnect",
+    "network",
+    "Disconnect from {id} that has previously been connected to using connect; with {force} set, even if it has a "
+    "current channel",
+    _disconnect,
+    (Param("id", _peer_id), optional("force", boolean, default=False)),
+    verify=_check_disconnect,
+)
+
+
+def _level(token: Token, _scope: Scope) -> str:
+    if token.text not in _LOG_LEVELS:
+        raise BadParam("should be 'io', 'debug', 'info', or 'unusual'")
+    return token.text
+
+
+def _listpeers(context: Context, *, id: bytes | None, level: str | None) -> Json:  # noqa: A002
+    peers = context.node.peers.peers()
+    return {"peers": [peer_object(peer, log=level is not None) for peer in peers if id in (None, peer.node_id)]}
+
+
+LISTPEERS = Command(
+    "listpeers",
+    "network",
+    "Show the connected peers, or only {id}; {level} adds an empty log to each, since none is kept by peer",
+    _listpeers,
+    (optional("id", node_id), optional("level", _level)),
+)
+
+
+def _check_ping(context: Context, *, id: bytes, len: int, pongbytes: int) -> None:  # noqa: A002
+    if len > MAX_PING_IGNORED_BYTES:
+        raise PingTooLong(length=len)
+    if pongbytes > MAX_MESSAGE_BYTES:
+        raise PongTooLong(length=pongbytes)
+    if context.node.peers.peer(id) is None:
+        raise PeerNotConnected(node_id=id)
+
+
+async def _ping(context: Context, *, id: bytes, len: int, pongbytes: int) -> Json:  # noqa: A002
+    return {"totlen": await context.node.peers.ping(id, len, pongbytes)}
+
+
+PING = Command(
+    "ping",
+    "network",
+    "Send peer {id} a ping of length {len} (default 128) asking for {pongbytes} (default 128)",
+    _ping,
+    (Param("id", node_id), optional("len", integer, default=128), optional("pongbytes", integer, default=128)),
+    verify=_check_ping,
+)

@@ -1,0 +1,35 @@
+"""Values as CLN's JSON has them."""
+
+from __future__ import annotations
+
+from core.bolt.address import Address, AddressKind
+from core.peers.values import PeerInfo
+from core.rpc.commands.base import Json
+
+
+def address_object(address: Address) -> Json:
+    """CLN's json_add_address_internal; an IPv6 address stands without brackets."""
+    if address.kind is AddressKind.LOCAL:
+        return {"type": address.kind.value, "socket": address.host}
+    return {"type": address.kind.value, "address": address.host, "port": address.port}
+
+
+def connected_object(peer: PeerInfo) -> Json:
+    """What `connect` answers."""
+    return {
+        "id": peer.node_id.hex(),
+        "features": peer.features.hex(),
+        "direction": peer.direction.value,
+        "address": address_object(peer.address),
+    }
+
+
+def peer_object(peer: PeerInfo, *, log: bool) -> Json:
+    """One row of `listpeers`. No channel can be open yet, and no log is kept by peer."""
+    found: Json = {"id": peer.node_id.hex(), "connected": True, "num_channels": 0, "netaddr": [str(peer.address)]}
+    if peer.remote_addr is not None:
+        found["remote_addr"] = peer.remote_addr
+    found["features"] = peer.features.hex()
+    if log:
+        found["log"] = []
+    return found

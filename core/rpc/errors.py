@@ -1,0 +1,150 @@
+"""Every failure with its code and text, as CLN gives them in production mode; the one place where they are composed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from core.activation import errors as activation
+from core.base.errors import LeydenError
+from core.base.settings import SettingInvalid
+from core.chain import errors as chain
+from core.peers import errors as peers
+from core.storage import errors as storage
+from core.wallet import errors as wallet
+
+LIGHTNINGD = -1
+"""CLN's code for what has no code of its own."""
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+CONNECT_NO_KNOWN_ADDRESS = 400
+CONNECT_ALL_ADDRESSES_FAILED = 401
+CONNECT_DISCONNECTED_DURING = 402
+
+
+class RpcError(Exception):
+    """A reply that is an error."""
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        super().__init__(code, message, data)
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+E_ = TypeVar("E_", bound=LeydenError)
+_Row = tuple[int, Callable[[Any], str]]
+_table: dict[type[LeydenError], _Row] = {}
+
+
+def _say(kind: type[E_], code: int, words: Callable[[E_], str]) -> None:
+    _table[kind] = (code, words)
+
+
+def known_errors() -> frozenset[type[LeydenError]]:
+    """The types that have a code and a text."""
+    return frozenset(_table)
+
+
+def to_rpc_error(error: LeydenError) -> RpcError:
+    """The reply to `error`. KeyError when it has no row, which a test rules out."""
+    code, words = _table[type(error)]
+    return RpcError(code, words(error))
+
+
+def _attempt(attempt: peers.AddressAttempt) -> str:
+    """`ADDRESS: STATE: REASON. ` with its closing space (connectd.c:1081)."""
+    state = f"{attempt.phase.value}: " if attempt.phase is not None else ""
+    return f"{attempt.address}: {state}{attempt.reason}. "
+
+
+# Of connect, as CLN's connect_control.c and connectd.c say it.
+_say(peers.NoAddressKnown, CONNECT_NO_KNOWN_ADDRESS, lambda _: "Unable to connect, no address known for peer")
+_say(
+    peers.AllAddressesFailed,
+    CONNECT_ALL_ADDRESSES_FAILED,
+    lambda error: "All addresses failed: " + "".join(map(_attempt, error.attempts)),
+)
+_say(peers.DisconnectedDuringConnect, CONNECT_DISCONNECTED_DURING, lambda _: "disconnected during connection")
+# CLN dials itself and finds out by the connection that replaces its own.
+_say(peers.OwnNodeId, CONNECT_DISCONNECTED_DURING, lambda _: "disconnected during connection")
+_say(peers.HostNotValid, LIGHTNINGD, lambda error: f"Host {error.host}:{error.port} not valid: {error.reason}")
+_say(peers.HostNotSimple, LIGHTNINGD, lambda error: f"Host {error.host}:{error.port} not a simple type")
+
+# Of disconnect: peer_control.c.
+_say(peers.UnknownPeer, INVALID_PARAMS, lambda error: f"Unknown peer '{error.node_id.hex()}'")
+_say(peers.PeerNotConnected, LIGHTNINGD, lambda _: "Peer not connected")
+_say(peers.PeerHasChannel, LIGHTNINGD, lambda error: f"Peer has (at least one) channel in state {error.state}")
+
+# Of sendcustommsg: connect_control.c; the even types as v0.10.1 refused them.
+_say(
+    peers.CustomTypeInternal,
+    INVALID_REQUEST,
+    lambda error: (
+        f"Cannot send messages of type {error.type} (WIRE_{error.name.upper()}). It is not possible to send messages "
+        "that have a type managed internally since that might cause issues with the internal state tracking."
+    ),
+)
+_say(
+    peers.CustomTypeEven,
+    INVALID_REQUEST,
+    lambda error: (
+        f"Cannot send even-typed {error.type} custom message. Currently custom messages are limited to odd-numbered "
+        "message types, as even-numbered types might result in disconnections."
+    ),
+)
+_say(peers.CustomMessageSize, INVALID_PARAMS, lambda error: f"msg: should be 2 to 65535 bytes, not {error.length}")
+_say(peers.NoSuchPeer, INVALID_REQUEST, lambda error: f"No such peer: {error.node_id.hex()}")
+_say(peers.CustomPeerNotConnected, INVALID_REQUEST, lambda _: "Peer is not connected")
+
+# Of ping: lightningd's ping.c.
+_say(peers.PingTooLong, INVALID_PARAMS, lambda error: f"{error.length} would result in oversize ping")
+_say(peers.PongTooLong, INVALID_PARAMS, lambda error: f"pongbytes {error.length} > 65535")
+_say(peers.PingPending, LIGHTNINGD, lambda _: "Ping already pending")
+
+# Ours: what CLN has no like of. All -1, in plain words with the facts.
+_say(activation.NodeNotActive, LIGHTNINGD, lambda _: "Node is not active")
+_say(activation.TaskNotFound, LIGHTNINGD, lambda error: f"No task {error.task_id}")
+_say(activation.TaskFinished, LIGHTNINGD, lambda error: f"Task {error.task_id} has ended")
+_say(peers.ListenFailed, LIGHTNINGD, lambda error: f"Cannot listen on {error.address}: {error.reason}")
+_say(SettingInvalid, LIGHTNINGD, lambda error: f"Setting {error.name} ({error.origin}): {error.reason}")
+
+_say(chain.NoChainSource, LIGHTNINGD, lambda error: f"No chain source for {error.network} yet")
+_say(chain.ChainDamaged, LIGHTNINGD, lambda error: f"{error.path} is damaged at block {error.height}: {error.reason}")
+_say(chain.ChainUnavailable, LIGHTNINGD, lambda error: f"The chain does not answer: {error.reason}")
+
+_say(storage.ProfileLocked, LIGHTNINGD, lambda error: f"{error.path} is held by another process ({error.pid})")
+_say(storage.ProfileUnusable, LIGHTNINGD, lambda error: f"{error.path}: {error.reason}")
+_say(
+    storage.SocketPathTooLong,
+    LIGHTNINGD,
+    lambda error: f"{error.path} has {error.length} bytes, a socket's path at most {error.limit}",
+)
+_say(
+    storage.DatabaseTooNew,
+    LIGHTNINGD,
+    lambda error: f"{error.path} was written by a newer Leyden (version {error.found}, known {error.known})",
+)
+_say(storage.DatabaseDamaged, LIGHTNINGD, lambda error: f"{error.path} is damaged: {error.reason}")
+_say(
+    storage.FileDamaged,
+    LIGHTNINGD,
+    lambda error: f"{error.path} is damaged, kept as {error.set_aside}: {error.reason}",
+)
+
+_say(wallet.NoUsableKeyring, LIGHTNINGD, lambda error: f"No usable keyring: {error.reason}")
+_say(wallet.KeyringLocked, LIGHTNINGD, lambda error: f"{error.backend} is locked")
+_say(wallet.KeyringFailed, LIGHTNINGD, lambda error: f"{error.backend}: {error.reason}")
+_say(wallet.KeyMissing, LIGHTNINGD, lambda error: f"{error.where} has no key for {error.node_id.hex()}")
+_say(wallet.WrongKey, LIGHTNINGD, lambda error: f"{error.where} has the key of {error.found.hex()}")
+_say(wallet.KeyDamaged, LIGHTNINGD, lambda error: f"The key in {error.where} is damaged: {error.reason}")
+_say(wallet.KeyKindUnsupported, LIGHTNINGD, lambda error: f"The key in {error.where} is of kind {error.kind}")
+_say(wallet.WrongPassphrase, LIGHTNINGD, lambda error: f"The passphrase does not open {error.path}")
+_say(wallet.PassphraseNeeded, LIGHTNINGD, lambda error: f"{error.path} needs a passphrase")
+_say(wallet.PassphraseFileUnsafe, LIGHTNINGD, lambda error: f"{error.path}: {error.reason}")
+_say(wallet.KeyFileDamaged, LIGHTNINGD, lambda error: f"{error.path} is damaged: {error.reason}")
+_say(wallet.KeyFileUnsafe, LIGHTNINGD, lambda error: f"{error.path}: {error.reason}")
+_say(wallet.KeyFileFailed, LIGHTNINGD, lambda error: f"{error.path}: {error.reason}")
+_say(wallet.MemoryKeyRefused, LIGHTNINGD, lambda error: f"A key in memory alone is refused on {error.network}")

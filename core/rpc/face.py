@@ -1,0 +1,85 @@
+"""What this room needs of the node; `core.node.Node` fills it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from core.base.events import CustomMessage, EventBus
+from core.base.paths import ProfilePaths
+from core.base.settings import Settings
+from core.bolt.address import Address
+from core.bolt.networks import Network
+from core.peers.values import PeerInfo
+
+
+class PeersFace(Protocol):
+    """What the commands do with peers; `core.peers.manager.PeerManager` fills it, with the errors it documents."""
+
+    @property
+    def bound(self) -> tuple[Address, ...]:
+        """Where we really listen."""
+
+    async def connect(self, node_id: bytes, host: str | None = None, port: int | None = None) -> PeerInfo:
+        """The connected peer, whoever of us dialled."""
+
+    async def disconnect(self, node_id: bytes, *, force: bool = False) -> None:
+        """Returns once the peer is gone."""
+
+    def send_custom(self, node_id: bytes, message: bytes) -> None:
+        """Queues `message`, its two type bytes included."""
+
+    async def ping(self, node_id: bytes, length: int = 128, pong_bytes: int = 128) -> int:
+        """The length of the whole pong; 0 when none is due."""
+
+    def peers(self) -> Sequence[PeerInfo]:
+        """Every connected peer."""
+
+    def peer(self, node_id: bytes) -> PeerInfo | None:
+        """The connected peer of that id."""
+
+    def custom_messages(self, after: int = 0) -> Sequence[CustomMessage]:
+        """What is kept, oldest first, both directions."""
+
+
+class NodeFace(Protocol):
+    """What the commands ask of the node."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def network(self) -> Network: ...
+
+    @property
+    def bus(self) -> EventBus: ...
+
+    @property
+    def paths(self) -> ProfilePaths: ...
+
+    @property
+    def node_id(self) -> bytes: ...
+
+    @property
+    def alias(self) -> str: ...
+
+    @property
+    def color(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def block_height(self) -> int:
+        """Of the chain's tip; 0 until the node is active."""
+
+    @property
+    def active(self) -> bool:
+        """Whether `peers` can be had."""
+
+    @property
+    def peers(self) -> PeersFace:
+        """Raises NodeNotActive until activation is done."""
+
+    def request_stop(self) -> None:
+        """Ask for an orderly stop; returns at once."""

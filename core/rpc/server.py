@@ -1,0 +1,127 @@
+"""The unix socket `lightning-rpc`, where CLN's clients look for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from core.rpc.connection import Connection
+from core.rpc.dispatch import Dispatcher
+from core.rpc.face import NodeFace
+from core.rpc.notifications import Notifications
+
+SOCKET_MODE = 0o600
+BACKLOG = 128
+CLOSE_TIMEOUT_S = 1.0
+"""How long clients may take to fetch their last replies when the node stops."""
+
+
+class RpcServer:
+    """Serves one node's commands. `start` makes it; `aclose` leaves no socket, task or connection."""
+
+    def __init__(self, node: NodeFace) -> None:
+        self._dispatcher = Dispatcher(node)
+        self._connections: set[Connection] = set()
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._listener: _UnixListener | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._notifications = Notifications(node.bus, self._somebody_listens, self._notify)
+
+    @classmethod
+    async def start(cls, node: NodeFace, path: Path) -> RpcServer:
+        """Serve at `path`, where nothing may lie and whose folder only its owner may enter. OSError when it fails."""
+        server = cls(node)
+        try:
+            server._listener = await _UnixListener.open(path, server._connect)
+        except BaseException:
+            server._notifications.close()
+            raise
+        return server
+
+    async def aclose(self) -> None:
+        """Stop accepting, give up what runs, let clients fetch their last replies, close."""
+        self._notifications.close()
+        if self._listener is not None:
+            self._listener.close()
+        for connection in tuple(self._connections):
+            connection.finish()
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._empty.wait()
+        except TimeoutError:
+            for connection in tuple(self._connections):
+                connection.abort()
+            await self._empty.wait()
+        if self._listener is not None:
+            await self._listener.wait_closed()
+
+    def _connect(self) -> Connection:
+        connection = Connection(self._dispatcher, self._spawn, self._disconnected)
+        self._connections.add(connection)
+        self._empty.clear()
+        return connection
+
+    def _disconnected(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        """Run a command that waits; it goes on when its client leaves, and ends with the node."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _somebody_listens(self) -> bool:
+        return any(connection.notifications for connection in self._connections)
+
+    def _notify(self, notification: bytes) -> None:
+        for connection in tuple(self._connections):
+            connection.notify(notification)
+
+
+class _UnixListener:
+    """The bound socket file; where there are no unix sockets another listener takes its place."""
+
+    def __init__(self, path: Path, inode: int, server: asyncio.Server) -> None:
+        self._path = path
+        self._inode = inode
+        self._server = server
+
+    @classmethod
+    async def open(cls, path: Path, factory: Callable[[], Connection]) -> _UnixListener:
+        """Bind, make private, and only then listen: until then nobody can connect, whatever the umask was."""
+        if sys.platform == "win32":
+            raise OSError(errno.EAFNOSUPPORT, "there are no unix sockets here")
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listening.setblocking(False)
+            listening.bind(os.fspath(path))
+            os.chmod(path, SOCKET_MODE)
+            inode = os.stat(path).st_ino
+            server = await asyncio.get_running_loop().create_unix_server(factory, sock=listening, backlog=BACKLOG)
+        except BaseException:
+            listening.close()
+            raise
+        return cls(path, inode, server)
+
+    def close(self) -> None:
+        """Accept no more and remove the file, if it is still ours."""
+        self._server.close()
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(self._path).st_ino == self._inode:
+                os.unlink(self._path)
+
+    async def wait_closed(self) -> None:
+        await self._server.wait_closed()
