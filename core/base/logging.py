@@ -49,7 +49,9 @@ class _PrivateRotatingFile(logging.handlers.RotatingFileHandler):
 class Logs:
     """What `set_up_logging` started; `close` writes the rest and stops the thread."""
 
-    def __init__(self, listener: logging.handlers.QueueListener, handler: logging.Handler, file: logging.Handler) -> None:
+    def __init__(
+        self, listener: logging.handlers.QueueListener, handler: logging.Handler, file: logging.Handler
+    ) -> None:
         self._listener = listener
         self._handler = handler
         self._file = file

@@ -159,9 +159,7 @@ def _help(setting: Setting) -> str:
     return f"{setting.doc} (default: {setting.default})"
 
 
-def parse_arguments(
-    argv: Sequence[str], environ: Mapping[str, str] | None = None, program: str = "leyden"
-) -> Settings:
+def parse_arguments(argv: Sequence[str], environ: Mapping[str, str] | None = None, program: str = "leyden") -> Settings:
     """The settings in force. SettingInvalid for a value of environment or file that cannot be used.
 
     A wrong flag ends the process with argparse's own message and exit code 2, as any command does.

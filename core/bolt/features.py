@@ -31,7 +31,7 @@ _ROWS = (
     Feature(10, "gossip_queries_ex", assumed=False, needs=(), contexts="IN"),
     Feature(12, "option_static_remotekey", assumed=True, needs=(), contexts=""),
     Feature(14, "payment_secret", assumed=True, needs=(), contexts=""),
-    Feature(16, "basic_mpp", assumed=False, needs=('payment_secret',), contexts="IN9"),
+    Feature(16, "basic_mpp", assumed=False, needs=("payment_secret",), contexts="IN9"),
     Feature(18, "option_support_large_channel", assumed=False, needs=(), contexts="IN"),
     Feature(20, "option_anchor_outputs", assumed=False, needs=(), contexts=""),
     Feature(22, "option_anchors", assumed=False, needs=(), contexts="INT"),
@@ -47,11 +47,11 @@ _ROWS = (
     Feature(44, "option_channel_type", assumed=True, needs=(), contexts=""),
     Feature(46, "option_scid_alias", assumed=False, needs=(), contexts="INT"),
     Feature(48, "option_payment_metadata", assumed=False, needs=(), contexts="9"),
-    Feature(50, "option_zeroconf", assumed=False, needs=('option_scid_alias',), contexts="INT"),
+    Feature(50, "option_zeroconf", assumed=False, needs=("option_scid_alias",), contexts="INT"),
     Feature(52, "htlc hold (draft; LDK staging 153)", assumed=False, needs=(), contexts=""),
-    Feature(54, "keysend", assumed=False, needs=('var_onion_optin',), contexts="N"),
+    Feature(54, "keysend", assumed=False, needs=("var_onion_optin",), contexts="N"),
     Feature(56, "trampoline_routing", assumed=False, needs=(), contexts=""),
-    Feature(60, "option_simple_close", assumed=False, needs=('option_shutdown_anysegwit',), contexts="IN"),
+    Feature(60, "option_simple_close", assumed=False, needs=("option_shutdown_anysegwit",), contexts="IN"),
     Feature(62, "option_splice", assumed=False, needs=(), contexts="IN"),
     Feature(80, "simple taproot channels final", assumed=False, needs=(), contexts=""),
     Feature(104, "shutdown_wrong_funding (experimental)", assumed=False, needs=(), contexts="IN"),
@@ -62,12 +62,11 @@ _ROWS = (
     Feature(256, "hosted_channels", assumed=False, needs=(), contexts="IN"),
     Feature(258, "dns_resolver", assumed=False, needs=(), contexts="N"),
     Feature(260, "htlc_endorsement (LND: ExperimentalAccountability)", assumed=False, needs=(), contexts="N"),
-    Feature(262, "bolt11_blinded_path", assumed=False, needs=('option_route_blinding',), contexts="I(nvoice)"),
+    Feature(262, "bolt11_blinded_path", assumed=False, needs=("option_route_blinding",), contexts="I(nvoice)"),
     Feature(729, "option_supports_lsps (LSPs only; clients MUST NOT set)", assumed=False, needs=(), contexts="IN"),
     Feature(2022, "script enforced lease", assumed=False, needs=(), contexts=""),
     Feature(2025, "simple taproot overlay channels", assumed=False, needs=(), contexts=""),
 )
-
 
 
 def _bits_of(row: Feature) -> tuple[int, int]:

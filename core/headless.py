@@ -1,0 +1,125 @@
+"""The node without a window: start, activate, say how it goes, run until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from types import FrameType
+from typing import TextIO
+
+from core.base.errors import LeydenError
+from core.base.events import StepChanged, StepState, TaskChanged, TaskState
+from core.base.settings import Settings
+from core.node import Node
+from core.rpc.errors import describe
+from core.wallet.errors import (
+    KeyringFailed,
+    KeyringLocked,
+    MemoryKeyRefused,
+    NoUsableKeyring,
+    PassphraseNeeded,
+)
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_NO_KEYSTORE = 3
+
+_WORDS = {
+    StepState.DONE: "done",
+    StepState.FAILED: "failed",
+    StepState.CANCELLED: "cancelled",
+}
+_KEYSTORE_HELP = {
+    NoUsableKeyring: "Keep the key in an encrypted file instead: --keystore file --passphrase-file FILE",
+    KeyringLocked: "Unlock it and start again, or keep the key in a file: --keystore file --passphrase-file FILE",
+    KeyringFailed: "Keep the key in an encrypted file instead: --keystore file --passphrase-file FILE",
+    PassphraseNeeded: "Put the passphrase into a file that only you can read (0600): --passphrase-file FILE",
+    MemoryKeyRefused: "Add --ephemeral if the key shall be gone when the program ends.",
+}
+
+
+def run(settings: Settings) -> int:
+    """Run until SIGINT, SIGTERM or `stop`. The exit code: 0, 1 when it could not run, 3 without a key store."""
+    return asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> int:
+    node = Node(settings)
+    failures: list[BaseException] = []
+    node.bus.subscribe(StepChanged, lambda row: _print_step(row, sys.stdout))
+    node.bus.subscribe(TaskChanged, lambda event: _note_end(node, event, failures))
+    with _signals(node):
+        try:
+            await node.start()
+        except LeydenError as error:
+            _print_failure(error)
+            return EXIT_NO_KEYSTORE if type(error) in _KEYSTORE_HELP else EXIT_FAILED
+        try:
+            print(f"node {node.node_id.hex()} on {node.network.name}, key in {node.key_location}", flush=True)
+            for peer in node.practice_peers:
+                print(f"practice peer {peer.name}: {peer.uri}", flush=True)
+            node.activate()
+            await node.stop_requested.wait()
+        finally:
+            await node.stop()
+    return EXIT_FAILED if failures else EXIT_OK
+
+
+def _note_end(node: Node, event: TaskChanged, failures: list[BaseException]) -> None:
+    if event.state is TaskState.ERROR and event.error is not None:
+        failures.append(event.error)
+        node.request_stop()
+    elif event.state is TaskState.OK:
+        for address in node.peers.bound:
+            print(f"listening on {address}", flush=True)
+        print("running", flush=True)
+
+
+def _print_step(row: StepChanged, out: TextIO) -> None:
+    """One line when a step has ended; what it found, or why it could not."""
+    word = _WORDS.get(row.state)
+    if word is None:
+        return
+    duration_ms = (row.duration_s or 0.0) * 1000
+    line = f"{row.status}: {word} in {duration_ms:.0f} ms"
+    if row.error is not None:
+        line += f": {_words(row.error)}"
+    elif row.detail:
+        line += f": {row.detail}"
+    print(line, file=out, flush=True)
+
+
+def _print_failure(error: LeydenError) -> None:
+    print(f"leyden: {_words(error)}", file=sys.stderr)
+    help_ = _KEYSTORE_HELP.get(type(error))
+    if help_:
+        print(help_, file=sys.stderr)
+
+
+def _words(error: BaseException) -> str:
+    return describe(error) if isinstance(error, LeydenError) else f"{type(error).__name__}: {error}"
+
+
+class _signals(contextlib.AbstractContextManager[None]):  # noqa: N801 - used as a function
+    """The first SIGINT or SIGTERM asks for a stop, the second ends the process at once."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._loop = asyncio.get_running_loop()
+        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def __enter__(self) -> None:
+        for number in self._before:
+            signal.signal(number, self._arrived)
+
+    def __exit__(self, *_exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _arrived(self, number: int, _frame: FrameType | None) -> None:
+        if self._node.stop_requested.is_set():
+            os._exit(128 + number)
+        self._loop.call_soon_threadsafe(self._node.request_stop)

@@ -1,0 +1,288 @@
+"""Node: what lives as long as the process, and the only door through which the window acts.
+
+It holds the profile, the database, the key, the RPC socket and the task manager. Lightning itself is what a task
+builds (`core.activation.lightning`); `Node.lightning` is None until that task is `Ok` and again once it is released.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from contextlib import AsyncExitStack
+from typing import TypeVar
+
+import core
+from core.activation.errors import NodeNotActive, TaskFinished, TaskNotFound
+from core.activation.lightning import Lightning, LightningFactories, activate
+from core.activation.manager import TaskHandle, TaskManager
+from core.base.clock import Clock, SystemClock
+from core.base.events import EventBus, NodeState, NodeStateChanged, TaskChanged, TaskState
+from core.base.finish import finish
+from core.base.logging import set_up_logging
+from core.base.settings import Settings
+from core.bolt.keys import NodeKey, short_id
+from core.bolt.networks import NETWORKS, Network
+from core.chain.opening import open_chain
+from core.chain.source import TipChanged
+from core.channels.records import ChannelRecords
+from core.gossip.scorer import Scorer
+from core.gossip.store import open_gossip_store
+from core.peers.book import SqlitePeerBook
+from core.peers.budget import LoopBudget
+from core.peers.manager import PeerManager
+from core.peers.practice import PracticePeer, PracticePeers
+from core.peers.values import PeerConfig
+from core.rpc.server import RpcServer
+from core.storage.database import Database
+from core.storage.profile import Profile, check_socket_path
+from core.wallet.choice import choose_keystore
+from core.wallet.keystore import KeyMarker, KeyStoreKind
+from core.wallet.node_key import open_node_key
+from core.wallet.passphrase import Passphrase, read_passphrase_file
+
+log = logging.getLogger(__name__)
+
+_KEY_MARKER = "node_key"
+T = TypeVar("T")
+
+
+class _DatabaseMarker:
+    """The key store's marker as a row of the profile's database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self) -> str | None:
+        def work(connection: sqlite3.Connection) -> str | None:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (_KEY_MARKER,)).fetchone()
+            return None if row is None else str(row[0])
+
+        return await self._database.read(work)
+
+    async def set(self, text: str) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_KEY_MARKER, text))
+
+        await self._database.write(work)
+
+
+class Node:
+    """One profile's node. `start`, then `activate`; `stop` at the end, in any state."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.network: Network = NETWORKS[settings.network]
+        self.paths = settings.paths
+        self.clock: Clock = clock or SystemClock()
+        self.bus = EventBus()
+        self.budget = LoopBudget()
+        self.tasks = TaskManager(self.bus, self.clock)
+        self.version: str = core.__version__
+        self.state = NodeState.OFF
+        self.lightning: Lightning | None = None
+        self.key_location = ""
+        """Where the key is kept, in words; empty before `start`."""
+        self.practice_peers: tuple[PracticePeer, ...] = ()
+        self.stop_requested = asyncio.Event()
+        self._key: NodeKey | None = None
+        self._database: Database | None = None
+        self._stack = AsyncExitStack()
+        self._task_id: int | None = None
+        self._block_height = 0
+        self.bus.subscribe(TaskChanged, self._task_changed)
+        self.bus.subscribe(TipChanged, self._tip_changed)
+
+    @property
+    def node_id(self) -> bytes:
+        """33 bytes; the node has one from `start` on."""
+        return _started(self._key).node_id
+
+    @property
+    def alias(self) -> str:
+        """As chosen, otherwise made from the id so that two nodes are told apart."""
+        return self.settings.alias or f"leyden-{self.node_id.hex()[:8]}"
+
+    @property
+    def color(self) -> str:
+        """Six hex digits; when none was chosen the id's first three bytes, as CLN has it."""
+        return (self.settings.color or self.node_id.hex()[:6]).lower()
+
+    @property
+    def peers(self) -> PeerManager:
+        """Raises NodeNotActive."""
+        if self.lightning is None:
+            raise NodeNotActive
+        return self.lightning.peers
+
+    @property
+    def active(self) -> bool:
+        """Whether Lightning is up."""
+        return self.lightning is not None
+
+    @property
+    def block_height(self) -> int:
+        """Of the chain's tip; 0 until Lightning is up."""
+        return self._block_height if self.active else 0
+
+    @property
+    def task_id(self) -> int | None:
+        """Of the last activation."""
+        return self._task_id
+
+    async def start(self, *, keystore: str | None = None, passphrase: Passphrase | None = None) -> None:
+        """Take the profile, open or make the key, and serve the RPC socket.
+
+        `keystore` and `passphrase` are what a person chose when the settings did not suffice. On any error everything
+        is released again and `start` may be called anew. Raises the errors of `core.storage` and `core.wallet`.
+        """
+        check_socket_path(self.paths)
+        try:
+            profile = self._stack.enter_context(Profile.open(self.paths))
+            self._stack.callback(set_up_logging(self.paths.logs, self.settings.log_level).close)
+            self._database = await Database.open(self.paths.database)
+            self._stack.push_async_callback(self._database.aclose)
+            await self._open_key(_DatabaseMarker(self._database), keystore, passphrase)
+            server = await RpcServer.start(self, profile.prepare_socket_path())
+            self._stack.push_async_callback(server.aclose)
+            if self.settings.demo:
+                practice = await PracticePeers.open(self.network, self.clock, self.budget)
+                self._stack.push_async_callback(practice.aclose)
+                self.practice_peers = practice.peers
+        except BaseException:
+            await finish(self._release())
+            raise
+        log.info("node %s on %s, key in %s", short_id(self.node_id), self.network.name, self.key_location)
+
+    def activate(self) -> int:
+        """Begin the activation task and return its number; while one runs or stands, that one's."""
+        if self._task_id is not None and (self.lightning is not None or self.state is NodeState.STARTING):
+            return self._task_id
+        self._change_state(NodeState.STARTING)
+        self._task_id = self.tasks.start(self._activate)
+        return self._task_id
+
+    async def cancel_activation(self) -> None:
+        """Give up the running activation, if any; returns once everything it held is released."""
+        if self._task_id is None:
+            return
+        try:
+            await self.tasks.cancel(self._task_id)
+        except (TaskNotFound, TaskFinished):
+            return
+
+    def request_stop(self) -> None:
+        """Ask whoever runs the node to stop it."""
+        self.stop_requested.set()
+
+    async def stop(self) -> None:
+        """Stop in order: listeners and sessions, RPC, workers, database, lock. Runs to its end even when cancelled."""
+        if self.state is not NodeState.OFF:
+            self._change_state(NodeState.STOPPING)
+        await finish(self._stop())
+
+    async def _stop(self) -> None:
+        await self.tasks.aclose()
+        lightning, self.lightning = self.lightning, None
+        if lightning is not None:
+            await lightning.aclose()
+        await self._release()
+        self._change_state(NodeState.OFF)
+
+    async def _release(self) -> None:
+        stack, self._stack = self._stack, AsyncExitStack()
+        self._database = self._key = None
+        self.practice_peers = ()
+        await stack.aclose()
+
+    async def _open_key(self, marker: _DatabaseMarker, keystore: str | None, passphrase: Passphrase | None) -> None:
+        kind = keystore or await self._keystore_kind(marker)
+        if passphrase is None and kind == KeyStoreKind.FILE and self.settings.passphrase_file is not None:
+            passphrase = read_passphrase_file(self.settings.passphrase_file)
+        store = choose_keystore(
+            kind, self.paths, self.network, passphrase=passphrase, ephemeral=self.settings.ephemeral
+        )
+        try:
+            self._key, created = await open_node_key(store, marker, self.network, clock=self.clock)
+            self.key_location = store.where
+        finally:
+            await store.aclose()
+        if created:
+            log.info("made a new key")
+
+    async def _keystore_kind(self, marker: _DatabaseMarker) -> str:
+        """The setting; when nobody set it, the store that this profile's key was put into."""
+        text = await marker.get()
+        if text is None or self.settings.origin("keystore") != "default":
+            return self.settings.keystore
+        return KeyMarker.decode(text).keystore
+
+    async def _activate(self, handle: TaskHandle) -> Lightning:
+        lightning = await activate(self._factories(), handle)
+        try:
+            self._block_height = (await lightning.chain.tip()).height
+        except BaseException:
+            await lightning.aclose()
+            raise
+        self.lightning = lightning
+        return lightning
+
+    def _factories(self) -> LightningFactories:
+        database, paths = _started(self._database), self.paths
+        book = SqlitePeerBook(database, self.clock)
+        return LightningFactories(
+            network=self.network,
+            clock=self.clock,
+            folder=paths.folder,
+            open_chain=lambda: open_chain(self.network, paths.chain, self.bus, self.clock),
+            open_graph=lambda progress: open_gossip_store(paths.gossip_store, progress),
+            open_channels=lambda: ChannelRecords.open(database, self.clock),
+            make_peers=lambda channels: self._make_peers(channels, book),
+            open_scorer=lambda: Scorer.open(paths.scorer),
+            book=book,
+            binds=self.settings.binds,
+            problem=self._problem,
+            reconnect=not self.settings.offline,
+        )
+
+    def _make_peers(self, channels: ChannelRecords, book: SqlitePeerBook) -> PeerManager:
+        return PeerManager(
+            key=_started(self._key),
+            network=self.network,
+            bus=self.bus,
+            clock=self.clock,
+            budget=self.budget,
+            book=book,
+            channels=channels,
+            config=PeerConfig(
+                offer_gossip_queries=self.settings.dev_offer_gossip_queries, reconnect=not self.settings.offline
+            ),
+        )
+
+    def _tip_changed(self, event: TipChanged) -> None:
+        self._block_height = event.tip.height
+
+    def _task_changed(self, event: TaskChanged) -> None:
+        if event.task_id != self._task_id or self.state is NodeState.STOPPING:
+            return
+        match event.state:
+            case TaskState.OK:
+                self._change_state(NodeState.RUNNING)
+            case TaskState.ERROR:
+                self._change_state(NodeState.PROBLEM, event.error)
+            case TaskState.CANCELLED:
+                self._change_state(NodeState.OFF)
+
+    def _problem(self, error: BaseException) -> None:
+        log.error("a background service reported: %s", error)
+        self._change_state(NodeState.PROBLEM, error)
+
+    def _change_state(self, state: NodeState, error: BaseException | None = None) -> None:
+        self.state = state
+        self.bus.publish(NodeStateChanged(state, error))
+
+
+def _started(value: T | None) -> T:
+    if value is None:
+        raise RuntimeError("the node has not been started")
+    return value
