@@ -624,6 +624,15 @@ def test_ctrl_c_without_a_handler_comes_out_of_an_idle_loop(loop: LeydenLoop) ->
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_run_without_signal_handlers_leaves_the_wake_up_as_it_was(loop: LeydenLoop) -> None:
+    theirs, ours = socket.socketpair()
+    with theirs, ours:
+        ours.setblocking(False)
+        signal.set_wakeup_fd(ours.fileno())
+        loop.run_until_complete(asyncio.sleep(0))
+        assert signal.set_wakeup_fd(-1) == ours.fileno()
+
+
 def test_ctrl_c_under_the_runner_cancels_the_main_task(qapp: QApplication) -> None:
     ended: list[Any] = []
 

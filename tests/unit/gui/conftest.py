@@ -1,0 +1,5 @@
+"""The session's QApplication is made before any test's own environment: it needs its platform from the start."""
+
+import os
+
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
