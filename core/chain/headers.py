@@ -76,6 +76,10 @@ class BlockTree:
     def tip(self) -> Block:
         return self._best[-1]
 
+    def __len__(self) -> int:
+        """How many blocks are known, of whichever chain."""
+        return len(self._by_hash)
+
     def at(self, height: int) -> Block:
         """Of the best chain; IndexError above the tip."""
         if height < 0:

@@ -101,8 +101,8 @@ class RegtestChain:
     def _grind(self, parent: Block, count: int) -> list[bytes]:
         headers: list[bytes] = []
         waiting, self._waiting = self._waiting, []
-        for _ in range(count):
-            root = merkle_root([txid(coinbase(parent.height + 1)), *waiting])
+        for number in range(count):
+            root = merkle_root([txid(coinbase(parent.height + 1, len(self._tree) + number)), *waiting])
             waiting = []
             headers.append(mine_header(parent, root, int(self._clock.time())))
             parent = Block.on(parent, headers[-1])

@@ -25,14 +25,18 @@ def txid(transaction: bytes) -> bytes:
     return double_sha256(transaction[:4] + transaction[start:end] + transaction[-4:])
 
 
-def coinbase(height: int) -> bytes:
-    """A coinbase that commits to its height (BIP 34) and pays nobody."""
-    number = height.to_bytes(height.bit_length() // 8 + 1, "little")
-    script = bytes([len(number)]) + number + b"\x00"
+def coinbase(height: int, extra: int) -> bytes:
+    """A coinbase that commits to its height (BIP 34) and pays nobody; `extra` tells blocks of one height apart."""
+    script = _push_number(height) + _push_number(extra)
     outpoint = bytes(32) + b"\xff" * 4
     spend = b"\x01" + outpoint + bytes([len(script)]) + script + b"\xff" * 4
     output = b"\x01" + bytes(8) + b"\x01\x6a"  # one output of 0 satoshi, OP_RETURN
     return (2).to_bytes(4, "little") + spend + output + bytes(4)
+
+
+def _push_number(number: int) -> bytes:
+    pushed = number.to_bytes(number.bit_length() // 8 + 1, "little")
+    return bytes([len(pushed)]) + pushed
 
 
 def merkle_root(txids: list[bytes]) -> bytes:
