@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
@@ -17,6 +18,11 @@ from packaging.utils import canonicalize_name
 from tests.unit.packaging.conftest import ROOT
 
 LOCKS = sorted((ROOT / "packaging" / "requirements").glob("*.txt"))
+IMPORT_NAMES = {
+    "PySide6-Essentials": "PySide6",
+    "SecretStorage": "secretstorage",
+    "google-crc32c": "google_crc32c",
+}
 LDK_LOCK = ROOT / "packaging" / "counterparts" / "ldk" / "package-lock.json"
 
 
@@ -58,6 +64,19 @@ def test_what_pyproject_asks_for_is_what_the_runtime_lock_has() -> None:
             if asked.marker is None or asked.marker.evaluate(_environment(version)):
                 pin = next(iter(locked[canonicalize_name(asked.name)].specifier)).version
                 assert asked.specifier.contains(pin), (version, text, pin)
+
+
+def test_what_the_code_imports_is_what_pyproject_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = {IMPORT_NAMES.get(name, name) for name in (Requirement(text).name for text in project["dependencies"])}
+    imported = set()
+    for path in (path for folder in ("core", "gui") for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(str(node.module).partition(".")[0])
+    assert imported - sys.stdlib_module_names - {"core", "gui", "resources", "shiboken6"} == asked
 
 
 def test_the_suite_runs_with_the_runtimes_own_pins() -> None:
