@@ -14,7 +14,7 @@ from core.base.errors import LeydenError
 from core.base.events import StepChanged, StepState, TaskChanged, TaskState
 from core.base.settings import Settings
 from core.node import Node
-from core.rpc.errors import describe
+from core.rpc.errors import to_rpc_error
 from core.wallet.errors import (
     KeyringFailed,
     KeyringLocked,
@@ -100,7 +100,7 @@ def _print_failure(error: LeydenError) -> None:
 
 
 def _words(error: BaseException) -> str:
-    return describe(error) if isinstance(error, LeydenError) else f"{type(error).__name__}: {error}"
+    return to_rpc_error(error).message if isinstance(error, LeydenError) else f"{type(error).__name__}: {error}"
 
 
 class _signals(contextlib.AbstractContextManager[None]):  # noqa: N801 - used as a function
