@@ -46,7 +46,6 @@ LINES = (
     ("warning", re.compile(r"remote peer sent warning \[DO NOT TRUST THIS MESSAGE\]: (?P<text>.*)\. chan_id=")),
     ("error", re.compile(r"remote peer sent error \[DO NOT TRUST THIS MESSAGE\]: (?P<text>.*)\. chan_id=")),
     ("closed", re.compile(r"Disconnecting: (?P<reason>.*)")),
-    ("crashed", re.compile(r"Exception in main_loop: (?P<reason>.*)")),
     ("port taken", re.compile(r"cannot listen for lightning p2p")),
 )
 """Event and the words of Electrum's log that tell of it."""
