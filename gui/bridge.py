@@ -86,7 +86,7 @@ class Bridge(QObject):
         self._frame.stop()
 
     def flush(self) -> None:
-        """Pass on what waits: state first, so that views know the node before its rows."""
+        """Pass on what waits: the node's state first, and a task's steps before the end that they explain."""
         self._frame.stop()
         node_state, self._node_state = self._node_state, None
         tasks, self._tasks = self._tasks, []
@@ -95,10 +95,10 @@ class Bridge(QObject):
         dials, self._dials = self._dials, {}
         if node_state is not None:
             self.node_state_changed.emit(node_state)
-        for task in tasks:
-            self.task_changed.emit(task)
         if steps:
             self.steps_changed.emit(list(steps.values()))
+        for task in tasks:
+            self.task_changed.emit(task)
         if peers:
             self.peers_changed.emit(list(peers.values()))
         for dial in dials.values():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout
 
-from core.base.events import Direction
+from core.base.events import Direction, NodeState
 from gui.own_address import bound_addresses
 from gui.phrases import bounded, tr
 from gui.theme import SPACE_GROUP, SPACE_INSIDE, Size, Theme
@@ -57,7 +57,7 @@ class StatusBar(QFrame):
     def _lightning_parts(self) -> list[str]:
         if self._node.lightning is None:
             self._last, self._rate = None, (0.0, 0.0)
-            return [tr("node is off")]
+            return [_state_words(self._node.state)]
         bound = bound_addresses(self._node)
         peers = self._node.peers.peers()
         inbound = sum(peer.direction is Direction.IN for peer in peers)
@@ -81,3 +81,11 @@ class StatusBar(QFrame):
             )
         if self._last is None or now > self._last[0]:
             self._last = (now, *counts)
+
+
+def _state_words(state: NodeState) -> str:
+    return {
+        NodeState.STARTING: tr("node is starting"),
+        NodeState.STOPPING: tr("node is stopping"),
+        NodeState.PROBLEM: tr("node did not start"),
+    }.get(state, tr("node is off"))

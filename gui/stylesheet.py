@@ -30,7 +30,7 @@ QFrame[kind="chip"][tone="brass"] { border-color: @brass; }
 QFrame[kind="chip"][tone="brass"] QLabel { color: @brass; }
 
 QPushButton { background: @surface; color: @text; border: 1px solid @border; border-radius: 6px;
-  padding: 4px 12px; min-width: 3em; }
+  padding: 4px 12px; }
 QPushButton:hover { background: @sunken; }
 QPushButton:pressed { background: @selection; }
 QPushButton:focus { border-color: @accent; }
@@ -51,15 +51,18 @@ QToolButton[kind="segment"] { background: @surface; border: 1px solid @border; p
 QToolButton[kind="segment"]:checked { background: @selection; color: @text; }
 QToolButton[kind="segment"]:focus { border-color: @accent; }
 
-QLineEdit, QPlainTextEdit, QSpinBox, QComboBox { background: @sunken; color: @text; border: 1px solid @border;
-  border-radius: 6px; padding: 4px 8px; selection-background-color: @selection; selection-color: @text; }
-QLineEdit:focus, QPlainTextEdit:focus, QSpinBox:focus, QComboBox:focus { border-color: @accent; }
-QLineEdit:disabled, QPlainTextEdit:disabled, QSpinBox:disabled, QComboBox:disabled { color: @muted; }
+QLineEdit, QPlainTextEdit, QComboBox { background: @sunken; color: @text; border: 1px solid @border;
+  border-radius: 6px; padding: 4px 8px; placeholder-text-color: @muted; selection-background-color: @selection; selection-color: @text; }
+QLineEdit:focus, QPlainTextEdit:focus, QComboBox:focus { border-color: @accent; }
+QLineEdit:disabled, QPlainTextEdit:disabled, QComboBox:disabled { color: @muted; }
+QComboBox { padding-right: 28px; }
+QComboBox::drop-down { border: none; width: 28px; }
+QComboBox::down-arrow { image: none; width: 0; height: 0; }
 QComboBox QAbstractItemView { background: @surface; color: @text; border: 1px solid @border;
   selection-background-color: @selection; selection-color: @text; }
 
 QTableView { background: @surface; color: @text; border: 1px solid @border; border-radius: 6px;
-  selection-background-color: @selection; selection-color: @text; outline: none; }
+  selection-background-color: @selection; selection-color: @text; outline: none; padding: 1px; }
 QTableView:focus { border-color: @accent; }
 QTableView::item { padding: 0 8px; border: none; }
 QHeaderView { background: @surface; border: none; border-top-left-radius: 6px; border-top-right-radius: 6px; }
@@ -76,6 +79,9 @@ QMenu::item:selected { background: @selection; }
 QMenu::item:disabled { color: @muted; }
 QMenu::separator { height: 1px; background: @border; margin: 4px 8px; }
 
+QAbstractScrollArea::corner { background: transparent; border: none; }
+QMessageBox QLabel#qt_msgbox_label { font-weight: bold; }
+QMessageBox QLabel#qt_msgbox_informativelabel { min-width: 32em; }
 QScrollArea { background: transparent; border: none; }
 QScrollArea > QWidget > QWidget { background: transparent; }
 QScrollBar:vertical { background: transparent; width: 12px; margin: 0; }

@@ -55,7 +55,7 @@ class TopBar(QFrame):
 
     def __init__(self, node: Node, theme: Theme) -> None:
         super().__init__()
-        self._node = node
+        self._node, self._node_id = node, node.node_id
         self.setProperty("kind", "bar")
         self.network = Chip(theme, "peers", Role.MUTED)
         self.state = Chip(theme, "state_off", Role.MUTED)
@@ -87,9 +87,9 @@ class TopBar(QFrame):
     def refresh(self) -> None:
         """The node's state or addresses changed."""
         self.state.show_state(*state_look(self._node.state))
-        uri = own_uri(self._node)
+        uri = own_uri(self._node, self._node_id)
         self.copy.offer(uri)
-        self._uri.setText(uri.replace(self._node.node_id.hex(), short_id(self._node.node_id), 1))
+        self._uri.setText(uri.replace(self._node_id.hex(), short_id(self._node_id), 1))
         self._uri.setToolTip(plain_tooltip(uri))
 
     def _show_network(self) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from core.node import Node
     from gui.tasks import WindowTasks
 
-_SIZE_EM = (76, 50)
+_SIZE_EM = (98, 64)
 _SMALLEST_EM = (48, 30)
 _RAIL_EM = 6
 _RAIL = (ActionId.SHOW_NODE, ActionId.SHOW_PEERS, ActionId.SHOW_MESSAGES)
@@ -57,6 +57,7 @@ class MainWindow(QMainWindow):
     def __init__(self, node: Node, tasks: WindowTasks, theme: Theme) -> None:
         super().__init__()
         self._node, self._theme = node, theme
+        self._node_id = node.node_id
         self._closing = False
         self.setObjectName("mainWindow")
         self.setWindowTitle(self.tr("Leyden · {alias}").format(alias=bounded(node.alias, 32)))
@@ -77,13 +78,15 @@ class MainWindow(QMainWindow):
         self.bridge.task_changed.connect(lambda _change: self._refresh())
         self.show_view(ActionId.SHOW_NODE)
         self._refresh()
-        self.resize(theme.em(_SIZE_EM[0]), theme.em(_SIZE_EM[1]))
+        room = self.screen().availableSize()
+        self.resize(min(theme.em(_SIZE_EM[0]), room.width()), min(theme.em(_SIZE_EM[1]), room.height()))
         self.setMinimumSize(theme.em(_SMALLEST_EM[0]), theme.em(_SMALLEST_EM[1]))
 
     def show_view(self, action_id: ActionId) -> None:
         """One of the rail's three."""
         self.actions_table[action_id].setChecked(True)
         self._stack.setCurrentIndex(_RAIL.index(action_id))
+        self._stack.currentWidget().setFocus()
 
     def fill_connect(self, text: str) -> None:
         """Show an address from elsewhere in the connect field. It is never dialled without the person's click."""
@@ -110,7 +113,7 @@ class MainWindow(QMainWindow):
         self.messages.write_to(node_id)
 
     def _copy_uri(self) -> None:
-        QGuiApplication.clipboard().setText(own_uri(self._node))
+        QGuiApplication.clipboard().setText(own_uri(self._node, self._node_id))
 
     def _node_state_changed(self, _event: NodeStateChanged) -> None:
         self._refresh()
@@ -119,7 +122,8 @@ class MainWindow(QMainWindow):
         self.top.refresh()
         self.status.refresh()
         state = self._node.state
-        self.actions_table.enable(state in (NodeState.OFF, NodeState.PROBLEM), ActionId.START_NODE)
+        startable = state in (NodeState.OFF, NodeState.PROBLEM) and self._node.lightning is None
+        self.actions_table.enable(startable, ActionId.START_NODE)
         self.actions_table.enable(state is NodeState.STARTING, ActionId.CANCEL_ACTIVATION)
 
     def closeEvent(self, event: QCloseEvent) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication, Qt
-from PySide6.QtWidgets import QGridLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from core.base.events import StepChanged, StepState
 from gui.activation.steps import duration_words, in_words
 from gui.phrases import bounded
-from gui.theme import SPACE_RELATED, Size, Theme
+from gui.theme import SPACE_INSIDE, SPACE_RELATED, Size, Theme
 from gui.widgets.basics import label, paragraph
 from gui.widgets.notice import Notice, Offers
 from gui.widgets.state_glyph import StateGlyph
@@ -53,8 +53,12 @@ class StepRow(QWidget):
         layout.addWidget(self._title, 0, 1)
         layout.addWidget(self._duration, 0, 2)
         layout.addWidget(self._name, 1, 1)
-        layout.addWidget(self._detail, 2, 1, 1, 2)
-        layout.addWidget(self._notice, 3, 1, 1, 2)
+        beneath = QVBoxLayout()
+        beneath.setContentsMargins(0, SPACE_INSIDE, 0, 0)
+        beneath.setSpacing(SPACE_INSIDE)
+        beneath.addWidget(self._detail)
+        beneath.addWidget(self._notice)
+        layout.addLayout(beneath, 2, 1, 1, 2)
         self.reset()
 
     @property

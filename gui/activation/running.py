@@ -19,7 +19,7 @@ class RunningCard(QFrame):
 
     def __init__(self, node: Node, theme: Theme) -> None:
         super().__init__()
-        self._node = node
+        self._node, self._node_id = node, node.node_id
         self.setProperty("kind", "card")
         self._chip = Chip(theme, "state_on", Role.OK)
         self._uri = Elided(theme, fixed=True)
@@ -41,7 +41,7 @@ class RunningCard(QFrame):
         return self._uri.whole
 
     def refresh(self) -> None:
-        uri = own_uri(self._node)
+        uri = own_uri(self._node, self._node_id)
         self._chip.show_state(self.tr("Running"), "state_on", Role.OK)
         self._uri.show_text(uri)
         self._copy.offer(uri)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -90,7 +90,7 @@ class ActivationView(QScrollArea):
 
     def show_node_state(self, event: NodeStateChanged) -> None:
         if event.state is NodeState.PROBLEM and event.error is not None and self._outcome is TaskState.OK:
-            self._notice.show_error(event.error, {Remedy.RETRY: self.start})
+            self._notice.show_error(event.error, {})
         self._refresh()
 
     def _begin(self, task_id: int) -> None:

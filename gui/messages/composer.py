@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
-    QAbstractSpinBox,
     QButtonGroup,
-    QComboBox,
     QFrame,
     QGridLayout,
     QHBoxLayout,
     QPlainTextEdit,
-    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -24,9 +21,11 @@ from core.bolt.keys import short_id
 from core.bolt.types import MESSAGE_TYPES
 from gui.actions import ActionId, Actions
 from gui.messages.draft import FIRST_CUSTOM_ODD, LAST_TYPE, Draft, Form, preview, read_draft, size_words
+from gui.messages.type_field import TypeField
 from gui.phrases import tr
 from gui.theme import ICON_SMALL, SPACE_INSIDE, SPACE_RELATED, Role, Size, Theme
 from gui.widgets.basics import Elided, button, label, paragraph, row, set_property
+from gui.widgets.choice import Choice
 from gui.widgets.icons import icon
 from gui.widgets.notice import Notice
 from gui.words import Remedy
@@ -49,16 +48,11 @@ class Composer(QFrame):
         self.setProperty("kind", "dock")
         self._gone: bytes | None = None
         """The chosen peer, once it has left."""
-        self.peer = QComboBox()
+        self.peer = Choice(theme)
         self.peer.setFont(theme.font(fixed=True))
-        self.peer.setMinimumContentsLength(16)
+        self.peer.setMinimumContentsLength(21)
         self.peer.setAccessibleName(self.tr("Peer to write to"))
-        self.type = QSpinBox()
-        self.type.setRange(0, LAST_TYPE)
-        self.type.setSingleStep(2)
-        self.type.setValue(FIRST_CUSTOM_ODD)
-        self.type.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        self.type.setFont(theme.font(fixed=True))
+        self.type = TypeField(theme)
         self.type.setAccessibleName(self.tr("Message type"))
         self._dice = self._make_dice(theme)
         self._type_words = paragraph("", theme, size=Size.TABLE, tone="muted")
@@ -71,12 +65,13 @@ class Composer(QFrame):
         self._size = label("", theme, size=Size.TABLE, tone="muted")
         self._preview = Elided(theme, size=Size.TABLE, fixed=True)
         self._state = paragraph("", theme, size=Size.TABLE, tone="warn")
+        self._state.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.send = button(self.tr("Send"), actions[ActionId.SEND].trigger, kind="primary", name="sendButton")
         self.send.setToolTip(actions[ActionId.SEND].toolTip())
         self.notice = Notice(theme, dismissable=True)
         self._lay_out(theme)
         actions.bind(ActionId.SEND, self.submit, enabled=False)
-        self.type.valueChanged.connect(self.refresh)
+        self.type.textChanged.connect(self.refresh)
         self.payload.textChanged.connect(self._typed)
         self.peer.currentIndexChanged.connect(self._chosen)
         self._forms.idClicked.connect(self._form_changed)
@@ -206,7 +201,7 @@ class Composer(QFrame):
         free = range(FIRST_CUSTOM_ODD, LAST_TYPE + 1, 2)
         while (type_ := secrets.choice(free)) in MESSAGE_TYPES:
             pass
-        self.type.setValue(type_)
+        self.type.set_value(type_)
 
     def _make_dice(self, theme: Theme) -> QToolButton:
         dice = QToolButton()
@@ -250,7 +245,9 @@ class Composer(QFrame):
         head.setStretch(4, 1)
         grid.addWidget(name(self.tr("To"), self.peer), 0, 0)
         grid.addLayout(head, 0, 1)
-        grid.addWidget(name(self.tr("Payload"), self.payload), 1, 0, Qt.AlignmentFlag.AlignTop)
+        payload_name = name(self.tr("Payload"), self.payload)
+        payload_name.setContentsMargins(0, SPACE_INSIDE + 1, 0, 0)
+        grid.addWidget(payload_name, 1, 0, Qt.AlignmentFlag.AlignTop)
         grid.addWidget(self.payload, 1, 1)
         under = row(self._form_row, self._size)
         under.insertStretch(1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QSplitter, QVBoxLayout
 
 from core.base.events import CustomMessage, Direction
@@ -13,6 +14,8 @@ from gui.phrases import tr
 from gui.theme import SPACE_GROUP, SPACE_RELATED, Size, Theme
 from gui.times import exactly
 from gui.widgets.basics import CopyButton, Elided, row
+
+_LINE_CHARACTERS = 4 + 2 + 48 + 2 + 16
 
 
 def _reader(theme: Theme, name: str, *, fixed: bool) -> QPlainTextEdit:
@@ -43,8 +46,10 @@ class MessageDetail(QFrame):
         split.addWidget(self.text)
         split.setChildrenCollapsible(False)
         split.setHandleWidth(SPACE_RELATED)
-        split.setStretchFactor(0, 3)
-        split.setStretchFactor(1, 2)
+        split.setStretchFactor(0, 0)
+        split.setStretchFactor(1, 1)
+        line = QFontMetrics(self.bytes.font()).horizontalAdvance("0") * (_LINE_CHARACTERS + 3)
+        split.setSizes([line + 2 * SPACE_GROUP, line // 2])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(SPACE_GROUP - 4, SPACE_RELATED, SPACE_GROUP - 4, SPACE_GROUP - 4)
         layout.setSpacing(SPACE_RELATED)

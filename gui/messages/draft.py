@@ -44,10 +44,16 @@ class Draft:
         return not self.type_problem and not self.payload_problem
 
 
-def read_draft(type_: int, text: str, form: Form) -> Draft:
-    """`type_` is 0 to 65535; `text` as typed, hex with or without spaces and `0x`, or text to be sent as UTF-8."""
-    type_problem, type_note = _judge_type(type_)
+def read_draft(type_: int | None, text: str, form: Form) -> Draft:
+    """Judge what is typed.
+
+    `type_` is 0 to 65535, None while it is none; `text` is hex with or without spaces and `0x`, or text that is sent
+    as UTF-8.
+    """
     payload, payload_problem = _read_payload(text, form)
+    if type_ is None:
+        return Draft(0, payload, tr("Give a type, 0 to 65535."), "", payload_problem)
+    type_problem, type_note = _judge_type(type_)
     return Draft(type_, payload, type_problem, type_note, payload_problem)
 
 
@@ -67,7 +73,7 @@ def _judge_type(type_: int) -> tuple[str, str]:
             "",
         )
     if type_ < CUSTOM_TYPE_MIN:
-        words = tr("0 to 32767 belongs to the Lightning specification: {type} may mean something to the peer.", type=type_)
+        words = tr("0 to 32767 is for the Lightning specification: {type} may mean something to the peer.", type=type_)
         return "", words
     name = name_of(type_)
     if name is not None:

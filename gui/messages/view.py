@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHeaderView, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from core.base.events import CustomMessage, NodeStateChanged, PeerConnected
 from gui.actions import ActionId, Actions
@@ -22,13 +22,6 @@ from gui.widgets.table import Table
 if TYPE_CHECKING:
     from core.node import Node
 
-_WIDTHS_EM = {
-    Column.TIME: 9.5,
-    Column.DIRECTION: 7.5,
-    Column.PEER: 11.0,
-    Column.TYPE: 14.0,
-    Column.SIZE: 5.0,
-}
 
 
 class MessagesView(QWidget):
@@ -50,6 +43,7 @@ class MessagesView(QWidget):
         bridge.custom_messages.connect(self._messages_came)
         bridge.peers_changed.connect(self._peers_changed)
         bridge.node_state_changed.connect(self._node_state_changed)
+        self.setFocusProxy(self.table)
         self._catch_up()
         self._show_state()
 
@@ -123,10 +117,16 @@ class MessagesView(QWidget):
     def _make_table(self, theme: Theme) -> Table:
         table = Table(theme, self.tr("Custom messages"))
         table.setModel(self.model)
-        for column, width in _WIDTHS_EM.items():
-            table.setColumnWidth(column, theme.em(width))
+        table.fit_columns(
+            {
+                Column.TIME: ("23:59:59.999", False),
+                Column.DIRECTION: (tr("Received"), True),
+                Column.PEER: ("02ab12…9f3c04", False),
+                Column.TYPE: ("37913 lsps0_message_id", False),
+                Column.SIZE: ("65,535", False),
+            }
+        )
         table.horizontalHeader().setStretchLastSection(True)
-        table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         table.selectionModel().selectionChanged.connect(lambda _now, _before: self._selected())
         return table
 

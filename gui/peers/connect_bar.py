@@ -45,6 +45,7 @@ class ConnectBar(QWidget):
     def __init__(self, node: Node, tasks: WindowTasks, bridge: Bridge, theme: Theme) -> None:
         super().__init__()
         self._node, self._tasks = node, tasks
+        self._own_id = node.node_id
         self._dial: asyncio.Task[PeerInfo] | None = None
         self._dialled: bytes | None = None
         self._read = Understood()
@@ -133,7 +134,7 @@ class ConnectBar(QWidget):
         self._show_button()
 
     def _typed(self, text: str) -> None:
-        self._read = understand(text, self._node.node_id)
+        self._read = understand(text, self._own_id)
         if self._dial is None:
             self.notice.hide()
             self._show_read(final=False)

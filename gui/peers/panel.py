@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.node import Node
 
 _FEATURE_LINES_MAX = 200
-_WIDTH_EM = 23
+_WIDTH_EM = 24
 
 
 def feature_lines(features: bytes) -> list[str]:
@@ -45,7 +45,7 @@ class PeerPanel(QScrollArea):
         self.setAccessibleName(self.tr("Selected peer"))
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(theme.em(_WIDTH_EM - 5))
+        self.setMinimumWidth(theme.em(_WIDTH_EM))
         self._id = label("", theme, fixed=True, bold=True)
         self._copy = CopyButton(theme, self.tr("node id"))
         self._chip = Chip(theme, "state_off", Role.MUTED)
@@ -135,7 +135,7 @@ class PeerPanel(QScrollArea):
         form = QFormLayout()
         form.setHorizontalSpacing(SPACE_GROUP)
         form.setVerticalSpacing(SPACE_INSIDE)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for name, words in (
             ("address", self.tr("Address")),
             ("direction", self.tr("Direction")),

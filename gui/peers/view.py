@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QSortFilterProxyModel, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QHeaderView,
+    QLineEdit,
+    QMenu,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.base.events import NodeState, NodeStateChanged
 from core.bolt.keys import short_id
@@ -31,16 +40,6 @@ if TYPE_CHECKING:
 REFRESH_MS = 100
 _TIMES_EVERY = 10
 _NOTICES_KEPT = 200
-_WIDTHS_EM = {
-    Column.STATE: 8.0,
-    Column.NODE_ID: 11.0,
-    Column.ADDRESS: 15.0,
-    Column.DIRECTION: 7.5,
-    Column.LATENCY: 7.5,
-    Column.SINCE: 5.0,
-    Column.MESSAGES_IN: 5.5,
-    Column.MESSAGES_OUT: 5.5,
-}
 _ON_PEER = (ActionId.PING, ActionId.MESSAGE_PEER, ActionId.DISCONNECT, ActionId.FORCE_DISCONNECT)
 
 
@@ -79,6 +78,7 @@ class PeersView(QWidget):
         bridge.peers_changed.connect(self._peers_changed)
         bridge.peer_notices.connect(self._peer_notices)
         bridge.node_state_changed.connect(self._node_state_changed)
+        self.setFocusProxy(self.connect_bar.field)
         self.model.catch_up()
         self._show_all()
 
@@ -192,7 +192,8 @@ class PeersView(QWidget):
         if self._node.lightning is None:
             self.model.all_left(tr("your node stopped"))
         elif event.state is NodeState.RUNNING:
-            self.model.catch_up()
+            self.setFocusProxy(self.connect_bar.field)
+        self.model.catch_up()
         self._show_all()
 
     # --- what is shown
@@ -296,9 +297,19 @@ class PeersView(QWidget):
         table.setModel(self.sorted)
         table.setSortingEnabled(True)
         table.sortByColumn(Column.STATE, Qt.SortOrder.AscendingOrder)
-        for column, width in _WIDTHS_EM.items():
-            table.setColumnWidth(column, theme.em(width))
-        table.horizontalHeader().setStretchLastSection(True)
+        table.fit_columns(
+            {
+                Column.STATE: (tr("Connected"), True),
+                Column.NODE_ID: ("02ab12…9f3c04", False),
+                Column.ADDRESS: ("203.0.113.199:65535", False),
+                Column.DIRECTION: (tr("Outbound"), True),
+                Column.LATENCY: (tr("not measured"), False),
+                Column.SINCE: (tr("{n} min", n=59), False),
+                Column.MESSAGES_IN: ("999,999", False),
+                Column.MESSAGES_OUT: ("999,999", False),
+            }
+        )
+        table.horizontalHeader().setSectionResizeMode(Column.ADDRESS, QHeaderView.ResizeMode.Stretch)
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.customContextMenuRequested.connect(self._open_menu)
         table.viewport().installEventFilter(self)
@@ -321,8 +332,8 @@ class PeersView(QWidget):
         self._split = QSplitter(Qt.Orientation.Horizontal)
         self._split.addWidget(self.table)
         self._split.addWidget(self.panel)
-        self._split.setStretchFactor(0, 3)
-        self._split.setStretchFactor(1, 1)
+        self._split.setStretchFactor(0, 1)
+        self._split.setStretchFactor(1, 0)
         self._split.setChildrenCollapsible(False)
         self._split.setHandleWidth(SPACE_RELATED)
         self._stack = QStackedWidget()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt
-from PySide6.QtGui import QPainter
+from PySide6.QtGui import QFontMetrics, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -13,7 +15,9 @@ from PySide6.QtWidgets import (
     QTableView,
 )
 
-from gui.theme import ICON_SMALL, ROW_TABLE_EM, Size, Theme
+from gui.theme import ICON_SMALL, ROW_TABLE_EM, SPACE_RELATED, Size, Theme
+
+_SORT_ARROW = 12
 
 
 class _Cells(QStyledItemDelegate):
@@ -34,7 +38,8 @@ class Table(QTableView):
         super().__init__()
         self.setAccessibleName(name)
         self.setItemDelegate(_Cells(self))
-        self.setFont(theme.font(Size.TABLE))
+        self._fonts = (theme.font(Size.TABLE), theme.font(Size.TABLE, fixed=True))
+        self.setFont(self._fonts[0])
         self.setIconSize(QSize(ICON_SMALL - 2, ICON_SMALL - 2))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -52,6 +57,23 @@ class Table(QTableView):
         self.horizontalHeader().setFont(theme.font(Size.CAPTION))
         self.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.horizontalHeader().setMinimumSectionSize(theme.em(3))
+
+    def fit_columns(self, samples: Mapping[int, tuple[str, bool]]) -> None:
+        """Give each column room for its header and for a sample text; True where it has an icon."""
+        header = self.horizontalHeader()
+        for column, (text, with_icon) in samples.items():
+            words = str(self.model().headerData(column, Qt.Orientation.Horizontal))
+            room = max(
+                QFontMetrics(header.font()).horizontalAdvance(words) + _SORT_ARROW,
+                max(QFontMetrics(font).horizontalAdvance(text) for font in self._fonts)
+                + (self.iconSize().width() + SPACE_RELATED if with_icon else 0),
+            )
+            self.setColumnWidth(column, room + 3 * SPACE_RELATED)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().height() < event.oldSize().height() and self.selectionModel().hasSelection():
+            self.scrollTo(self.currentIndex())  # what was just selected stays in sight when its details open
 
     def visible_rows(self) -> range:
         """Rows of the view's model that can be seen now."""

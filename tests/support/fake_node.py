@@ -31,8 +31,8 @@ from core.bolt.features import LEYDEN_FEATURES
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
 from core.peers.errors import CustomPeerNotConnected, CustomTypeEven, UnknownPeer
-from core.peers.values import PeerInfo
 from core.peers.reasons import CloseCode, closed_by_them, closed_by_us
+from core.peers.values import PeerInfo
 from tests.support.clock import ManualClock
 
 STATUSES = (
