@@ -12,6 +12,7 @@ from core.peers.errors import ListenFailed
 from core.peers.reasons import os_words
 
 _BACKLOG = 64
+_ACCEPT_TURNS = 3
 _ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - only when the user wrote an empty host
 
 
@@ -41,16 +42,26 @@ class Listeners:
         )
         return self.bound
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Accept nobody more; connections that are there stay."""
-        for server in self._servers:
+        servers, self._servers, self.bound = self._servers, [], ()
+        loop = asyncio.get_running_loop()
+        for server in servers:
+            for listening in server.sockets:
+                with contextlib.suppress(NotImplementedError):  # the proactor has no readers
+                    loop.remove_reader(listening.fileno())
+        # A connection accepted a moment ago has to become a transport before its server closes: asyncio would leave
+        # it open otherwise (python/cpython 3.11, `Server._attach`).
+        for _ in range(_ACCEPT_TURNS):
+            await asyncio.sleep(0)
+        for server in servers:
             server.close()
-        self._servers.clear()
-        self.bound = ()
 
     async def _open_one(self, bind: str, make_protocol: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:
         address = self._parse(bind)
-        listening = socket.socket(socket.AF_INET6 if address.kind is AddressKind.IPV6 else socket.AF_INET)
+        family = socket.AF_INET6 if address.kind is AddressKind.IPV6 else socket.AF_INET
+        # With the protocol named, asyncio knows what it accepts for TCP and sets TCP_NODELAY.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
                 # Windows: SO_REUSEADDR there would let another program take the port away from us.

@@ -277,7 +277,7 @@ class PeerManager:
     async def aclose(self, flush_timeout_s: float = 1.0) -> None:
         """Listeners first, then every connection, with so long to send what is queued; nothing is left."""
         self._closed = True
-        self._listeners.close()
+        await self._listeners.aclose()
         self._dialler.close()
         reason = closed_by_us(CloseCode.SHUTDOWN)
         for session in tuple(self._sessions):

@@ -89,6 +89,8 @@ class CloseReason:
         if self.code is CloseCode.PEER_CLOSED:
             suspicion = " (wrong key?)" if phase is ConnectPhase.HANDSHAKE else ""
             return f"peer closed connection{suspicion}"
+        if self.code is CloseCode.UNSUPPORTED_FEATURE:
+            return f"Unsupported feature {self.detail}"
         return _CLN_WORDS.get(self.code) or self.detail or self.code.value
 
 

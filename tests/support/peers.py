@@ -77,6 +77,7 @@ class TestNode:
     __test__ = False
 
     manager: PeerManager
+    bus: EventBus
     key: NodeKey
     clock: Clock
     book: Book
@@ -149,7 +150,7 @@ async def node(
         resolver=resolver,
         chance=random.Random(1),
     )
-    made = TestNode(manager, key, clock, book, channels)
+    made = TestNode(manager, bus, key, clock, book, channels)
     for kind in _EVENTS:
         bus.subscribe(kind, made.events.append)  # type: ignore[arg-type]
     serving = asyncio.create_task(manager.run_services()) if services else None

@@ -164,6 +164,9 @@ class RawListener:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._server is not None
+        asyncio.get_running_loop().remove_reader(self._server.sockets[0].fileno())
+        for _ in range(5):
+            await asyncio.sleep(0)  # what is being accepted arrives, or asyncio would leave it open
         self._server.close()
         for peer in self._peers:
             await peer.close()
