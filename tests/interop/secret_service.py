@@ -70,7 +70,8 @@ class SecretService:
             '<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"'
             ' "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">\n'
             f"<busconfig><type>session</type><listen>unix:dir={self.folder}/run</listen><auth>EXTERNAL</auth>"
-            '<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>'
+            '<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>'
+            '<allow own="*"/></policy>'
             "</busconfig>\n"
         )
         return path
