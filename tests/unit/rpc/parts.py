@@ -1,0 +1,140 @@
+"""A real socket over a real peer manager, with a small node around them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from core.activation.errors import NodeNotActive
+from core.base.clock import SystemClock
+from core.base.events import EventBus
+from core.base.paths import ProfilePaths
+from core.base.settings import Settings
+from core.bolt.keys import NodeKey
+from core.bolt.networks import NETWORKS
+from core.peers.budget import LoopBudget
+from core.peers.manager import PeerManager
+from core.peers.values import PeerConfig
+from core.rpc.server import RpcServer
+from tests.support.peers import Book, Channels, resolves_nothing
+
+WAIT_S = 5.0
+
+
+class SmallNode:
+    """`core.rpc.face.NodeFace`, no more."""
+
+    alias = "practice jar"
+    color = "3a4bd0"
+    version = "0.1.0"
+    block_height = 7
+
+    def __init__(self, folder: Path, *, active: bool = True, **settings: Any) -> None:
+        self.settings = Settings(network="regtest", data_dir=folder, **settings)
+        self.network = NETWORKS["regtest"]
+        self.paths = ProfilePaths(folder, "regtest")
+        self.paths.folder.mkdir(mode=0o700)
+        self.bus = EventBus()
+        self.active = active
+        self.key = NodeKey.generate()
+        self.node_id = self.key.node_id
+        self.channels = Channels()
+        self.stop_requested = asyncio.Event()
+        self.manager = PeerManager(
+            key=self.key,
+            network=self.network,
+            bus=self.bus,
+            clock=SystemClock(),
+            budget=LoopBudget(),
+            book=Book(),
+            channels=self.channels,
+            config=PeerConfig(),
+            resolver=resolves_nothing,
+        )
+
+    @property
+    def peers(self) -> PeerManager:
+        if not self.active:
+            raise NodeNotActive
+        return self.manager
+
+    def request_stop(self) -> None:
+        self.stop_requested.set()
+
+
+class Client:
+    """One connection to the socket."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, text: str | bytes) -> None:
+        self.writer.write(text if isinstance(text, bytes) else text.encode())
+        await self.writer.drain()
+
+    async def next(self) -> str | None:
+        """The next reply or notification without its delimiter; None when the server has closed."""
+        async with asyncio.timeout(WAIT_S):
+            try:
+                return (await self.reader.readuntil(b"\n\n"))[:-2].decode()
+            except (asyncio.IncompleteReadError, ConnectionResetError):
+                return None
+
+    async def ask(self, method: str, params: Any = (), **members: Any) -> dict[str, Any]:
+        """The whole reply."""
+        request = {"jsonrpc": "2.0", "id": "1", "method": method, "params": params, **members}
+        await self.send(json.dumps(request))
+        reply = await self.next()
+        assert reply is not None
+        found: dict[str, Any] = json.loads(reply)
+        return found
+
+    async def result(self, method: str, params: Any = (), **members: Any) -> Any:
+        reply = await self.ask(method, params, **members)
+        assert "error" not in reply, reply
+        return reply["result"]
+
+    async def error(self, method: str, params: Any = (), **members: Any) -> tuple[int, str]:
+        reply = await self.ask(method, params, **members)
+        assert "result" not in reply, reply
+        return reply["error"]["code"], reply["error"]["message"]
+
+
+class Served:
+    """A node and its socket."""
+
+    def __init__(self, node: SmallNode, server: RpcServer) -> None:
+        self.node = node
+        self.server = server
+        self.path = node.paths.socket
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        reader, writer = await asyncio.open_unix_connection(self.path, limit=1 << 26)
+        try:
+            yield Client(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def served(*, active: bool = True, listen: bool = True, **settings: Any) -> AsyncIterator[Served]:
+    """Everything up, and down again; pytest's own folders are too long for a socket."""
+    with tempfile.TemporaryDirectory(prefix="ly") as folder:
+        node = SmallNode(Path(folder), active=active, **settings)
+        if listen:
+            await node.manager.listen(["127.0.0.1:0"])
+        server = await RpcServer.start(node, node.paths.socket)
+        try:
+            yield Served(node, server)
+        finally:
+            await server.aclose()
+            await node.manager.aclose(flush_timeout_s=0)
