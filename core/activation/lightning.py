@@ -175,7 +175,7 @@ class _Activation:
         make = self._make
         if make.folder is not None:
             # What cannot be written is better known now than when there is something to lose.
-            await asyncio.to_thread(prove_writable, make.folder)
+            await finish(asyncio.to_thread(prove_writable, make.folder))
         services = BackgroundServices(make.problem)
         self._undo.stack.push_async_callback(services.aclose)
         services.start(peers.run_services, lambda: flush_regularly(scorer, make.clock, make.problem))

@@ -50,7 +50,7 @@ class RegtestChain:
         chain = cls(path, bus, clock)
         if path is not None:
             offset = 0
-            while (end := await asyncio.to_thread(_read_slice, path, offset, chain._tree)) > offset:
+            while (end := await finish(asyncio.to_thread(_read_slice, path, offset, chain._tree))) > offset:
                 offset = end
         return chain
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from core.base.clock import Clock
+from core.base.finish import finish
 from core.bolt.wire import ShortChannelId, WireError
 from core.channels.states import ACTIVE_STATES, ChannelState
 from core.storage.database import Database
@@ -105,6 +106,10 @@ class ChannelRecords:
 
     async def put(self, record: ChannelRecord) -> None:
         """Write or replace one record; returns once it is on the disk."""
+        await finish(self._put(record))
+
+    async def _put(self, record: ChannelRecord) -> None:
+        """The caller sees to it that a cancellation does not come between the disk and the memory."""
         values = (*(_to_column(getattr(record, name)) for name in _COLUMNS), self._clock.time())
         await self._database.expect_channels()
 

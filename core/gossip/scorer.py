@@ -13,6 +13,7 @@ from pathlib import Path
 
 import google_crc32c
 
+from core.base.finish import finish
 from core.storage.errors import FileDamaged
 from core.storage.files import profile_errors, set_aside, write_atomically
 
@@ -83,7 +84,7 @@ class Scorer:
         """Read the file at `path` (None: nothing is kept). Raises ProfileUnusable; a damaged file is set aside."""
         if path is None:
             return cls(None, {}, "nothing learned yet")
-        return await asyncio.to_thread(cls._read, path)
+        return await finish(asyncio.to_thread(cls._read, path))
 
     def __str__(self) -> str:
         """A plain fact for the step's row."""
@@ -107,7 +108,7 @@ class Scorer:
             return
         self._changed = False
         try:
-            await asyncio.to_thread(write_atomically, self._path, encode(self._entries))
+            await finish(asyncio.to_thread(write_atomically, self._path, encode(self._entries)))
         except BaseException:
             self._changed = True
             raise

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from core.base.finish import finish
 from core.gossip.store_format import StoreCounts, StoreDamaged, StoreParser
 from core.storage.errors import FileDamaged
 from core.storage.files import profile_errors, set_aside
@@ -66,11 +67,11 @@ async def open_gossip_store(path: Path | None, progress: Progress = lambda _done
         if parser.version is None:
             raise StoreDamaged("the file is empty")
     except StoreDamaged as error:
-        aside = await asyncio.to_thread(set_aside, path)
+        aside = await finish(asyncio.to_thread(set_aside, path))
         damage = FileDamaged(path=path, set_aside=aside, reason=str(error))
         return GossipStore(counts=StoreCounts(), damage=damage)
     if parser.torn_bytes:
-        await asyncio.to_thread(_cut, path, parser.counts.bytes)
+        await finish(asyncio.to_thread(_cut, path, parser.counts.bytes))
     return GossipStore(counts=parser.counts, version=parser.version, torn_bytes=parser.torn_bytes)
 
 

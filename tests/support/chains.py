@@ -47,7 +47,7 @@ class FeeChain(RegtestChain):
     async def _answer(self) -> None:
         if self.dead is not None:
             raise ChainUnavailable(reason=self.dead)
-        if self.silent.is_set():
+        if self.silent.is_set() and not self.closed:
             await asyncio.get_running_loop().create_future()
 
 

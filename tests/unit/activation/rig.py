@@ -1,0 +1,186 @@
+"""A profile with everything that activation works on, the real parts throughout."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from core.activation.lightning import Lightning, LightningFactories, activate
+from core.activation.manager import TaskManager
+from core.activation.steps import ActivationStep
+from core.base.clock import SystemClock
+from core.base.events import EventBus, StepChanged, StepState
+from core.base.paths import ProfilePaths
+from core.bolt.address import Address, AddressKind
+from core.bolt.keys import NodeKey
+from core.bolt.networks import NETWORKS
+from core.chain.errors import ChainUnavailable
+from core.chain.opening import open_chain
+from core.chain.source import ChainSource
+from core.channels.records import ChannelRecords
+from core.gossip.scorer import Scorer
+from core.gossip.store import open_gossip_store
+from core.peers.book import SqlitePeerBook
+from core.peers.budget import LoopBudget
+from core.peers.manager import PeerManager
+from core.storage.database import Database
+from core.storage.profile import Profile
+
+FRIEND = NodeKey(b"\x11" * 32).node_id
+
+
+@dataclass
+class Rig:
+    """What a test looks at and reaches into."""
+
+    paths: ProfilePaths
+    database: Database
+    port: int
+    bus: EventBus = field(default_factory=EventBus)
+    clock: SystemClock = field(default_factory=SystemClock)
+    told: list[StepChanged] = field(default_factory=list)
+    problems: list[BaseException] = field(default_factory=list)
+    chain: ChainSource | None = None
+    channels: ChannelRecords | None = None
+    peers: PeerManager | None = None
+    overrides: dict[str, object] = field(default_factory=dict)
+    before: frozenset[asyncio.Task[object]] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.tasks = TaskManager(self.bus, self.clock)
+        self.bus.subscribe(StepChanged, self.told.append)
+        self.book = SqlitePeerBook(self.database, self.clock)
+
+    def use_chain(self, chain: ChainSource) -> None:
+        """Take this source instead of the embedded chain."""
+
+        async def given() -> ChainSource:
+            return chain
+
+        self.overrides["open_chain"] = given
+
+    def factories(self) -> LightningFactories:
+        network = NETWORKS["regtest"]
+        paths = self.paths
+        made = LightningFactories(
+            network=network,
+            clock=self.clock,
+            folder=paths.folder,
+            open_chain=lambda: open_chain(network, paths.chain, self.bus, self.clock),
+            open_graph=lambda progress: open_gossip_store(paths.gossip_store, progress),
+            open_channels=lambda: ChannelRecords.open(self.database, self.clock),
+            make_peers=self._make_peers,
+            open_scorer=lambda: Scorer.open(paths.scorer),
+            book=self.book,
+            binds=[f"127.0.0.1:{self.port}"],
+            problem=self.problems.append,
+        )
+        made = replace(made, **self.overrides)  # type: ignore[arg-type]
+        return replace(
+            made,
+            open_chain=self._noting("chain", made.open_chain),
+            open_channels=self._noting("channels", made.open_channels),
+        )
+
+    def _noting(self, name: str, make):
+        async def noted():
+            made = await make()
+            setattr(self, name, made)
+            return made
+
+        return noted
+
+    def _make_peers(self, channels: ChannelRecords) -> PeerManager:
+        self.peers = PeerManager(
+            key=NodeKey(b"\x22" * 32),
+            network=NETWORKS["regtest"],
+            bus=self.bus,
+            clock=self.clock,
+            budget=LoopBudget(),
+            book=self.book,
+            channels=channels,
+        )
+        return self.peers
+
+    def start(self) -> int:
+        """Begin the task; its tasks and port are what must be gone in the end."""
+        self.before = frozenset(asyncio.all_tasks())
+        return self.tasks.start(lambda handle: activate(self.factories(), handle))
+
+    async def run(self) -> Lightning:
+        """Activate to the end; raises the task's own error."""
+        task_id = self.start()
+        await self.ended(task_id)
+        status = self.tasks.status(task_id)
+        if status.error is not None:
+            raise status.error
+        assert isinstance(status.result, Lightning)
+        return status.result
+
+    async def ended(self, task_id: int) -> None:
+        while any(task.get_name() == f"task {task_id}" for task in asyncio.all_tasks()):
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
+
+    def on(self, status: ActivationStep, state: StepState, act: Callable[[], object]) -> None:
+        """Do something at the moment at which a step comes to a state."""
+
+        def look(event: StepChanged) -> None:
+            if (event.status, event.state) == (status, state) and event.done is None:
+                act()
+
+        self.bus.subscribe(StepChanged, look)
+
+    def states(self) -> dict[str, StepState]:
+        """The last word on every step."""
+        return {event.status: event.state for event in self.told}
+
+    def details(self) -> dict[str, str]:
+        return {event.status: event.detail for event in self.told}
+
+    def listening(self) -> bool:
+        """Whether somebody accepts on our port."""
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def service_tasks(self) -> list[asyncio.Task[object]]:
+        return [task for task in asyncio.all_tasks() if task.get_name() == "background services"]
+
+    async def assert_released(self) -> None:
+        """Nothing that activation made is left: port, tasks, chain."""
+        with socket.socket() as taker:
+            taker.bind(("127.0.0.1", self.port))
+        for _ in range(5):  # transports and callbacks end in the next turns
+            await asyncio.sleep(0)
+        assert frozenset(asyncio.all_tasks()) - self.before == frozenset()
+        if self.chain is not None:
+            with pytest.raises(ChainUnavailable):
+                await self.chain.tip()
+        assert not (self.paths.folder / "probe").exists()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def make_rig(folder: Path) -> AsyncIterator[Rig]:
+    """A held profile with a database in it, and one saved peer."""
+    paths = ProfilePaths(folder, "regtest")
+    with Profile.open(paths):
+        database = await Database.open(paths.database)
+        rig = Rig(paths, database, free_port())
+        await rig.book.remember(FRIEND, Address(AddressKind.IPV4, "127.0.0.1", free_port()))
+        try:
+            yield rig
+        finally:
+            await rig.tasks.aclose()
+            await rig.database.aclose()
