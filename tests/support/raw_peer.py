@@ -94,6 +94,10 @@ class RawPeer:
             messages.append(message)
         return messages
 
+    async def send_init(self) -> None:
+        """Send our init; theirs was taken before."""
+        await self.send(regtest_init().encode())
+
     async def exchange_init(self, init: Init | None = None) -> Init:
         """Send an init (by default one like our own on regtest) and take theirs."""
         await self.send((init or regtest_init()).encode())
