@@ -2,7 +2,7 @@
 
     python3 packaging/bootstrap.py run [--demo] [options of leyden]   a practice node in a window; nothing is kept
     python3 packaging/bootstrap.py test [options of pytest]           lint, types, contracts and the whole suite
-    python3 packaging/bootstrap.py bench [options of pytest]          the benchmarks
+    python3 packaging/bootstrap.py bench [NAME [its options]]         tests/benchmarks, all or one
     python3 packaging/bootstrap.py lock                               resolve packaging/requirements/ again
 
 Everything goes into .venv and .bootstrap beside this folder; what is already right is not done again. Standard library
@@ -97,9 +97,16 @@ def test(arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """The measurements, on the same environment as the suite."""
+    """One benchmark with its own options, or all of them one after the other; the worst exit code."""
+    known = sorted(path.stem for path in (ROOT / "tests" / "benchmarks").glob("[!_]*.py"))
+    if arguments and arguments[0] not in known:
+        raise NotPossible(f"There is no benchmark {arguments[0]!r}; there are {', '.join(known)}.")
     prepare(dev=True, window=True)
-    return _pytest(["-s", "tests/benchmarks", *arguments])
+    codes = []
+    for name in arguments[:1] or known:
+        command = [_in_venv(VENV, "python"), "-m", f"tests.benchmarks.{name}", *arguments[1:]]
+        codes.append(subprocess.run(command, cwd=ROOT, env=_test_environment(), check=False).returncode)
+    return max(codes, default=0)
 
 
 def lock(arguments: list[str]) -> int:
@@ -362,6 +369,8 @@ def _run_leyden(arguments: list[str]) -> int:
         command = [_in_venv(VENV, "leyden"), *practice_arguments(arguments, folder)]
         if folder is not None:
             print("Practice node: regtest on an embedded chain, key in memory. Nothing is kept.", flush=True)
+            client = f"{_in_venv(VENV, 'leyden-cli')} --network regtest --data-dir {folder}"
+            print(f"From another terminal: {client} getinfo", flush=True)
         return _supervise(command)
     finally:
         if folder is not None:
@@ -408,13 +417,17 @@ def _in_foreground() -> bool:
 
 
 def _pytest(arguments: list[str]) -> int:
-    environment = {
+    command = [_in_venv(VENV, "python"), "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=_test_environment(), check=False).returncode
+
+
+def _test_environment() -> dict[str, str]:
+    """Tells tests where the counterparts are."""
+    return {
         **_environment(),
         "LEYDEN_LDK_DIR": str(STATE / "ldk"),
         "LEYDEN_PYLN_PYTHON": _in_venv(STATE / "pyln", "python"),
     }
-    command = [_in_venv(VENV, "python"), "-m", "pytest", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -54,6 +54,11 @@ def test_what_the_system_lacks_ends_with_words_and_exit_2(
     assert "the one command" in capsys.readouterr().err
 
 
+def test_an_unknown_benchmark_is_told_the_known_ones(bootstrap: ModuleType) -> None:
+    with pytest.raises(bootstrap.NotPossible, match=r"no benchmark 'tock'; there are .*tick"):
+        bootstrap.bench(["tock"])
+
+
 @pytest.mark.parametrize(
     ("system", "environment", "shown"),
     [
@@ -188,9 +193,11 @@ def test_a_stop_is_passed_on_and_nothing_is_kept(
 ) -> None:
     assert practice.stdout is not None
     assert "Nothing is kept" in practice.stdout.readline()
+    hint = practice.stdout.readline()
     arguments = json.loads(practice.stdout.readline())
     folder = Path(arguments[arguments.index("--data-dir") + 1])
     assert folder.is_dir()
+    assert f"leyden-cli --network regtest --data-dir {folder} getinfo" in hint
     practice.send_signal(number)
     assert practice.stdout.readline() == f"stopped in order {number.value}\n"
     assert practice.wait(10) == 7
