@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from contextlib import AsyncExitStack
 from typing import TypeVar
 
@@ -38,33 +37,13 @@ from core.storage.database import Database
 from core.storage.profile import Profile, check_socket_path
 from core.wallet.choice import choose_keystore
 from core.wallet.keystore import KeyMarker, KeyStoreKind
+from core.wallet.marker import ProfileMarker
 from core.wallet.node_key import open_node_key
 from core.wallet.passphrase import Passphrase, read_passphrase_file
 
 log = logging.getLogger(__name__)
 
-_KEY_MARKER = "node_key"
 T = TypeVar("T")
-
-
-class _DatabaseMarker:
-    """The key store's marker as a row of the profile's database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def get(self) -> str | None:
-        def work(connection: sqlite3.Connection) -> str | None:
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (_KEY_MARKER,)).fetchone()
-            return None if row is None else str(row[0])
-
-        return await self._database.read(work)
-
-    async def set(self, text: str) -> None:
-        def work(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_KEY_MARKER, text))
-
-        await self._database.write(work)
 
 
 class Node:
@@ -142,7 +121,7 @@ class Node:
             self._stack.callback(set_up_logging(self.paths.logs, self.settings.log_level).close)
             self._database = await Database.open(self.paths.database)
             self._stack.push_async_callback(self._database.aclose)
-            await self._open_key(_DatabaseMarker(self._database), keystore, passphrase)
+            await self._open_key(ProfileMarker(self._database, self.paths.key_marker), keystore, passphrase)
             server = await RpcServer.start(self, profile.prepare_socket_path())
             self._stack.push_async_callback(server.aclose)
             if self.settings.demo:
@@ -195,7 +174,7 @@ class Node:
         self.practice_peers = ()
         await stack.aclose()
 
-    async def _open_key(self, marker: _DatabaseMarker, keystore: str | None, passphrase: Passphrase | None) -> None:
+    async def _open_key(self, marker: ProfileMarker, keystore: str | None, passphrase: Passphrase | None) -> None:
         kind = keystore or await self._keystore_kind(marker)
         if passphrase is None and kind == KeyStoreKind.FILE and self.settings.passphrase_file is not None:
             passphrase = read_passphrase_file(self.settings.passphrase_file)
@@ -210,7 +189,7 @@ class Node:
         if created:
             log.info("made a new key")
 
-    async def _keystore_kind(self, marker: _DatabaseMarker) -> str:
+    async def _keystore_kind(self, marker: ProfileMarker) -> str:
         """The setting; when nobody set it, the store that this profile's key was put into."""
         text = await marker.get()
         if text is None or self.settings.origin("keystore") != "default":

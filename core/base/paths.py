@@ -59,5 +59,10 @@ class ProfilePaths:
         return self.folder / "node-key.json"
 
     @property
+    def key_marker(self) -> Path:
+        """Which node the profile belongs to, beside the database's own record of it. Not secret."""
+        return self.folder / "node-id.json"
+
+    @property
     def logs(self) -> Path:
         return self.folder / "logs"
