@@ -29,8 +29,9 @@ GRACE_S = 1.0
 
 FD_FOLDER = Path("/proc/self/fd")
 PR_SET_CHILD_SUBREAPER = 36
-IGNORED_FDS = ("/dev/urandom", "/dev/null")
-"""Opened once by libraries and kept for the life of the process."""
+IGNORED_FDS = ("/dev/urandom", "/dev/null", "anon_inode:[eventfd]")
+"""Opened once by libraries and kept for the life of the process; the last by Qt's painting threads, which come with a
+large window and go when they have been idle for half a minute."""
 
 
 @dataclass
