@@ -1,7 +1,8 @@
-"""Real Lightning peers, and a real RPC client, as child processes that the tests drive from outside."""
+"""Real Lightning peers, a real RPC client and our own program, as child processes that tests drive from outside."""
 
 from tests.counterparts.electrum import Electrum
 from tests.counterparts.ldk import Ldk
+from tests.counterparts.leyden import Leyden
 from tests.counterparts.process import CommandFailed, Counterpart, CounterpartDied, CounterpartMissing, Event
 from tests.counterparts.pyln_drivers import PylnClient, PylnPeer, RpcFailed
 
@@ -13,6 +14,7 @@ __all__ = [
     "Electrum",
     "Event",
     "Ldk",
+    "Leyden",
     "PylnClient",
     "PylnPeer",
     "RpcFailed",

@@ -15,7 +15,6 @@ import itertools
 import json
 import re
 import shutil
-import signal
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,7 +85,7 @@ class Electrum(Counterpart):
             for _ in range(PORT_ATTEMPTS):
                 if await self._start_daemon(free_port()):
                     return self
-                await super().stop(self)
+                await self.stop()
             raise AssertionError(f"Electrum found none of {PORT_ATTEMPTS} ports free")
         except BaseException:
             await self.stop()
@@ -147,13 +146,10 @@ class Electrum(Counterpart):
                     return True
                 await asyncio.sleep(0.02)
 
-    async def stop(self) -> None:
-        """Ends the daemon, which closes every connection of it."""
-        process = self._process
-        if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-        await super().stop()
+    def _end(self, process: asyncio.subprocess.Process) -> None:
+        super()._end(process)
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
 
     # -- what it says
 

@@ -56,6 +56,10 @@ class Counterpart:
     """
 
     name = "counterpart"
+    environment: Mapping[str, str] = {}
+    """What the process needs beside HOME, PATH and LANG."""
+    grace_s = 2.0
+    """How long the process may take to end."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -63,6 +67,7 @@ class Counterpart:
         self.events: list[Event] = []
         self.node_id = b""
         self.port = 0
+        self.exit_code: int | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._readers: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
@@ -92,7 +97,7 @@ class Counterpart:
     async def _launch(self, command_line: Sequence[str]) -> None:
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
-        environment: Mapping[str, str] = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", **self.environment}
         self._process = await asyncio.create_subprocess_exec(
             *command_line,
             stdin=asyncio.subprocess.PIPE,
@@ -114,19 +119,29 @@ class Counterpart:
         assert self._process is not None
         return self._process.pid
 
+    async def ended(self, timeout_s: float = DEADLINE_S) -> int:
+        """Waits until the process has ended by itself; its exit code."""
+        assert self._process is not None
+        async with asyncio.timeout(timeout_s):
+            return await self._process.wait()
+
     async def stop(self) -> None:
         """Ends the process and everything it started; returns when all of it is gone."""
         process, self._process = self._process, None
         if process is None:
             return
-        assert process.stdin is not None
-        process.stdin.close()
+        self._end(process)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), 2.0)
+            await asyncio.wait_for(process.wait(), self.grace_s)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        self.exit_code = await process.wait()
         await asyncio.gather(*self._readers)
+
+    def _end(self, process: asyncio.subprocess.Process) -> None:
+        """Asks the process to end; what is left of it after `grace_s` is killed."""
+        assert process.stdin is not None
+        process.stdin.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ from core.peers.budget import LoopBudget
 from core.peers.events import PeerNotice
 from core.peers.limits import Limits
 from core.peers.manager import ClosedConnection, PeerConfig, PeerManager
+from core.peers.reasons import CloseReason
 from core.peers.values import SavedPeer
 
 E_ = TypeVar("E_", bound=Event)
@@ -71,6 +72,14 @@ class OurNode:
             for event in self.events
             if isinstance(event, CustomMessage) and event.direction is Direction.IN and event.type == message_type
         ]
+
+    async def wait_for_disconnect(self, node_id: bytes) -> CloseReason:
+        """Why the session with that peer ended."""
+        gone = await self.wait_for(PeerDisconnected)
+        assert gone.peer_id == node_id
+        assert self.manager.peer(node_id) is None
+        assert isinstance(gone.reason, CloseReason)
+        return gone.reason
 
     async def wait_for_end(self) -> ClosedConnection:
         """How the first connection ended, whether or not it had got as far as a session."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.base.events import ConnectPhase, Direction, PeerConnected, PeerDisconnected
+from core.base.events import ConnectPhase, Direction, PeerConnected
 from core.bolt.keys import NodeKey
 from core.bolt.messages import Init
 from core.peers.errors import AllAddressesFailed
@@ -53,7 +53,7 @@ async def test_handshake_and_init(tmp_path: Path, pyln_dials: bool) -> None:
 async def test_each_side_answers_the_others_ping(tmp_path: Path, pyln_dials: bool) -> None:
     async with connected(tmp_path, pyln_dials=pyln_dials) as (ours, pyln):
         assert await ours.manager.ping(pyln.node_id, 100, 65_531) == 65_535
-        ping = pyln.seen(event="message", type=PING)[0]
+        ping = await pyln.wait_for(event="message", type=PING)
         assert ping["payload"] == (65_531).to_bytes(2, "big").hex() + (100).to_bytes(2, "big").hex() + "00" * 100
         await pyln.command("ping", num_pong_bytes=7, length=3)
         pong = await pyln.wait_for(event="message", type=PONG)
@@ -95,9 +95,7 @@ async def test_we_disconnect_and_pyln_reads_the_end_of_the_stream(tmp_path: Path
 async def test_pyln_disconnects_and_we_see_the_end(tmp_path: Path, pyln_dials: bool) -> None:
     async with connected(tmp_path, pyln_dials=pyln_dials) as (ours, pyln):
         await pyln.command("disconnect")
-        gone = await ours.wait_for(PeerDisconnected)
-        assert gone.peer_id == pyln.node_id
-        assert gone.reason.code is CloseCode.PEER_CLOSED
+        assert (await ours.wait_for_disconnect(pyln.node_id)).code is CloseCode.PEER_CLOSED
 
 
 async def test_we_ask_pyln_for_a_key_it_does_not_have(tmp_path: Path) -> None:
@@ -127,8 +125,7 @@ async def test_pyln_asks_us_for_a_key_that_is_not_ours(tmp_path: Path) -> None:
 async def test_a_forged_byte_ends_the_session(tmp_path: Path) -> None:
     async with connected(tmp_path, pyln_dials=True) as (ours, pyln):
         await pyln.command("send_bytes", bytes="00" * 18)
-        gone = await ours.wait_for(PeerDisconnected)
-        assert gone.reason.code is CloseCode.BAD_TAG
+        assert (await ours.wait_for_disconnect(pyln.node_id)).code is CloseCode.BAD_TAG
         await pyln.wait_for(event="closed")
 
 
@@ -137,8 +134,7 @@ async def test_an_even_message_ends_the_session_with_a_warning(tmp_path: Path) -
         await pyln.send((CUSTOM + 1).to_bytes(2, "big"))
         await pyln.wait_for(event="message", type=WARNING)
         await pyln.wait_for(event="closed")
-        gone = await ours.wait_for(PeerDisconnected)
-        assert gone.reason.code is CloseCode.UNKNOWN_EVEN
+        assert (await ours.wait_for_disconnect(pyln.node_id)).code is CloseCode.UNKNOWN_EVEN
 
 
 async def test_a_chain_that_is_not_ours_ends_the_attempt(tmp_path: Path) -> None:
