@@ -145,14 +145,14 @@ class Connection(asyncio.Protocol):
             return
         try:
             result = self._dispatcher.run(request, self)
+            if inspect.isawaitable(result):
+                self._pending += 1
+                self._spawn(self._answer(request.id, result))
+                return
+            reply = encode_result(request.id, result)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client gets an answer
-            self._write(_error_reply(request.id, error))
-            return
-        if inspect.isawaitable(result):
-            self._pending += 1
-            self._spawn(self._answer(request.id, result))
-        else:
-            self._write(encode_result(request.id, result))
+            reply = _error_reply(request.id, error)
+        self._write(reply)
 
     async def _answer(self, request_id: str, result: Awaitable[Json]) -> None:
         reply = None

@@ -8,7 +8,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.rpc.framing import Malformed, RequestSplitter, compact, encode_error, encode_notification, encode_result
@@ -31,6 +31,7 @@ def requests_in(chunks: list[bytes]) -> list[dict[str, object]]:
     return found
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(requests, space, st.booleans()), max_size=4), st.data())
 def test_any_split_of_the_bytes_gives_the_same_requests(
     sent: list[tuple[dict[str, object], str, bool]], data: st.DataObject
@@ -44,12 +45,14 @@ def test_any_split_of_the_bytes_gives_the_same_requests(
     assert requests_in(chunks) == [request for request, _, _ in sent]
 
 
+@settings(deadline=None)
 @given(requests)
 def test_one_byte_at_a_time_is_enough(request: dict[str, object]) -> None:
     stream = json.dumps(request).encode() * 2
     assert requests_in([bytes([byte]) for byte in stream]) == [request, request]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.sampled_from([b"", b"}", b'{"jsonrpc":', b"[", b'{"']))
 def test_no_bytes_break_the_splitter(noise: bytes, before: bytes) -> None:
     splitter = RequestSplitter()
@@ -144,6 +147,7 @@ def test_replies_are_compact_raw_utf8_and_end_in_an_empty_line() -> None:
     assert encode_notification("m", {}) == b'{"jsonrpc":"2.0","method":"m","params":{}}\n\n'
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_reply_holds_an_empty_line_and_every_reply_is_json(text: str) -> None:
     raw = encode_result("1", {"text": text})
