@@ -38,7 +38,7 @@ class Words:
     """The first is the one to offer most plainly."""
 
 
-def tr(text: str, **facts: object) -> str:
+def tr(text: str, /, **facts: object) -> str:
     """Translate, then fill in the facts."""
     return QCoreApplication.translate("Words", text).format(**facts)
 

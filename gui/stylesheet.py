@@ -52,7 +52,8 @@ QToolButton[kind="segment"]:checked { background: @selection; color: @text; }
 QToolButton[kind="segment"]:focus { border-color: @accent; }
 
 QLineEdit, QPlainTextEdit, QComboBox { background: @sunken; color: @text; border: 1px solid @border;
-  border-radius: 6px; padding: 4px 8px; placeholder-text-color: @muted; selection-background-color: @selection; selection-color: @text; }
+  border-radius: 6px; padding: 4px 8px; placeholder-text-color: @muted;
+  selection-background-color: @selection; selection-color: @text; }
 QLineEdit:focus, QPlainTextEdit:focus, QComboBox:focus { border-color: @accent; }
 QLineEdit:disabled, QPlainTextEdit:disabled, QComboBox:disabled { color: @muted; }
 QComboBox { padding-right: 28px; }

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from core.node import Node
     from gui.tasks import WindowTasks
 
-_SIZE_EM = (98, 64)
+_SIZE_EM = (104, 64)
 _SMALLEST_EM = (48, 30)
 _RAIL_EM = 6
 _RAIL = (ActionId.SHOW_NODE, ActionId.SHOW_PEERS, ActionId.SHOW_MESSAGES)
@@ -122,6 +122,9 @@ class MainWindow(QMainWindow):
         self.top.refresh()
         self.status.refresh()
         state = self._node.state
+        # What a click would start has nobody left to own it once the node stops.
+        for part in (self.menuBar(), self._stack):
+            part.setEnabled(state is not NodeState.STOPPING)
         startable = state in (NodeState.OFF, NodeState.PROBLEM) and self._node.lightning is None
         self.actions_table.enable(startable, ActionId.START_NODE)
         self.actions_table.enable(state is NodeState.STARTING, ActionId.CANCEL_ACTIVATION)

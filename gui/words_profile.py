@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from core.base.settings import SettingInvalid
 from core.bolt.keys import short_id
 from core.storage import errors as storage
 from core.wallet import errors as wallet
 from gui.phrases import Remedy, Words, bounded, tr
+
+
+def _setting(error: SettingInvalid) -> Words:
+    places = {"env": tr("the environment"), "config": "config.toml"}
+    return Words(
+        tr("A setting cannot be used"),
+        tr(
+            "{name} in {place}: {reason}",
+            name=error.name,
+            place=places.get(error.origin, tr("the options")),
+            reason=bounded(error.reason),
+        ),
+        actions=(Remedy.QUIT,),
+    )
 
 
 def _locked(error: storage.ProfileLocked) -> Words:
@@ -211,6 +226,7 @@ def _id(node_id: object) -> str:
 
 
 PROFILE_WORDS: dict[type[BaseException], Callable[[Any], Words]] = {
+    SettingInvalid: _setting,
     storage.ProfileLocked: _locked,
     storage.ProfileUnusable: _unusable,
     storage.SocketPathTooLong: _socket_path,

@@ -24,7 +24,7 @@ from gui.theme import Theme, ThemeChoice
 from gui.window import MainWindow
 from tests.support.fake_node import STATUSES, FakeNode, address, node_id
 
-SIZE = (1176, 768)
+SIZE = (1248, 768)
 Scene = Callable[[FakeNode, MainWindow], object]
 
 

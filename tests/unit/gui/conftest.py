@@ -3,3 +3,7 @@
 import os
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
+
+from tests.support.window import _one_theme, node, theme, window  # noqa: E402
+
+__all__ = ["_one_theme", "node", "theme", "window"]

@@ -1,0 +1,175 @@
+"""The eight statuses as rows."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from PySide6.QtWidgets import QPushButton
+
+from core.base.events import NodeState, StepState, TaskChanged, TaskState
+from core.chain.errors import NoChainSource
+from core.peers.errors import ListenFailed
+from gui.actions import ActionId
+from gui.activation.steps import STATUSES, duration_words, in_words
+from gui.window import MainWindow
+from tests.support import fake_node
+from tests.support.fake_node import FakeNode
+
+TAKEN = ListenFailed(address="127.0.0.1:9735", errno=98, reason="Address already in use")
+
+
+def _button(window: MainWindow, name: str) -> QPushButton:
+    found = window.activation.findChild(QPushButton, name)
+    assert isinstance(found, QPushButton)
+    return found
+
+
+def _states(window: MainWindow) -> list[StepState]:
+    return [row.state for row in window.activation.rows.values()]
+
+
+def _total(window: MainWindow) -> str:
+    return window.activation._total.text()
+
+
+def test_there_is_a_row_for_each_status_in_order(window: MainWindow) -> None:
+    from core.activation.steps import ActivationStep
+
+    assert list(window.activation.rows) == list(ActivationStep) == list(STATUSES) == list(fake_node.STATUSES)
+    assert set(_states(window)) == {StepState.WAITING}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_each_status_has_words_of_its_own(status: str) -> None:
+    assert in_words(status) != status
+
+
+def test_an_unknown_status_is_shown_by_its_name() -> None:
+    assert in_words("WaitingForTrezorToConnect") == "WaitingForTrezorToConnect"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0 ms"), (0.0123, "12 ms"), (0.9996, "1.0 s"), (59.94, "59.9 s"), (125, "2 min 5 s")],
+)
+def test_durations_are_short_and_true(seconds: float, words: str) -> None:
+    assert duration_words(seconds) == words
+
+
+def test_a_node_that_is_off_offers_to_start(window: MainWindow, node: FakeNode) -> None:
+    assert _button(window, "startNode").isVisible()
+    assert not _button(window, "cancelActivation").isVisible()
+    _button(window, "startNode").click()
+    assert node.activations == 1
+
+
+def test_rows_follow_the_steps(window: MainWindow, node: FakeNode) -> None:
+    node.activate()
+    node.finish_steps(STATUSES[:2], duration_s=0.25)
+    node.step(STATUSES[2], StepState.RUNNING, done=12480, total=50808, detail="channels")
+    window.bridge.flush()
+    rows = list(window.activation.rows.values())
+    assert [row.state for row in rows[:4]] == [StepState.DONE, StepState.DONE, StepState.RUNNING, StepState.WAITING]
+    assert rows[0].duration == "250 ms"
+    assert rows[2].detail == "channels · 12,480 / 50,808"
+    assert _button(window, "cancelActivation").isVisible()
+    assert not _button(window, "startNode").isVisible()
+
+
+def test_no_progress_is_invented(window: MainWindow, node: FakeNode) -> None:
+    node.activate()
+    node.step(STATUSES[0], StepState.RUNNING)
+    window.bridge.flush()
+    assert window.activation.rows[STATUSES[0]].detail == ""
+
+
+async def test_a_step_that_takes_long_says_that_it_is_at_work(window: MainWindow, node: FakeNode) -> None:
+    node.activate()
+    node.step(STATUSES[0], StepState.RUNNING)
+    window.bridge.flush()
+    await node.clock.advance(11)
+    window.activation._tick()
+    assert "Still at work" in window.activation.rows[STATUSES[0]].detail
+    assert window.activation.rows[STATUSES[0]].duration == "11.0 s"
+    assert _total(window) == "Total 11.0 s"
+
+
+def test_a_failure_opens_in_its_row_with_retry(window: MainWindow, node: FakeNode) -> None:
+    node.activate()
+    node.finish_steps(STATUSES[:4])
+    node.fail_step(STATUSES[4], TAKEN)
+    window.bridge.flush()
+    row = window.activation.rows[STATUSES[4]]
+    assert "127.0.0.1:9735 is taken" in row.failure
+    assert window.activation._notice.isHidden(), "said once, in its row"
+    assert not _button(window, "cancelActivation").isVisible()
+    retry = row.findChild(QPushButton, "remedy-retry")
+    assert isinstance(retry, QPushButton)
+    retry.click()
+    assert node.activations == 2
+    window.bridge.flush()
+    assert row.failure == ""
+    assert set(_states(window)) == {StepState.WAITING}
+
+
+def test_a_failure_outside_any_step_is_shown_beneath(window: MainWindow, node: FakeNode) -> None:
+    node.activate()
+    node.bus.publish(TaskChanged(1, TaskState.ERROR, NoChainSource(network="bitcoin")))
+    window.bridge.flush()
+    assert "No chain source for bitcoin yet" in window.activation._notice.text
+
+
+async def test_cancel_asks_the_node_and_says_that_it_stops(window: MainWindow, node: FakeNode) -> None:
+    node.activate()
+    node.step(STATUSES[0], StepState.RUNNING)
+    window.bridge.flush()
+    cancel = _button(window, "cancelActivation")
+    cancel.click()
+    assert not cancel.isEnabled()
+    assert cancel.text() == "Stopping…"
+    await asyncio.sleep(0)
+    assert node.cancelled == 1
+    node.step(STATUSES[0], StepState.CANCELLED)
+    window.bridge.flush()
+    assert window.activation.rows[STATUSES[0]].state is StepState.CANCELLED
+    assert "released" in window.activation._lead.text()
+    assert _button(window, "startNode").isVisible()
+    await asyncio.sleep(0)
+
+
+def test_a_running_node_shows_its_own_uri_to_copy(window: MainWindow, node: FakeNode, qtbot: object) -> None:
+    node.run()
+    window.bridge.flush()
+    assert window.activation._running.uri == f"{node.node_id.hex()}@127.0.0.1:9735"
+    assert window.activation._running.isVisible()
+    assert not _button(window, "startNode").isVisible()
+    assert set(_states(window)) == {StepState.DONE}
+
+
+def test_events_of_an_older_task_change_nothing(window: MainWindow, node: FakeNode) -> None:
+    node.activate()
+    node.activate()
+    window.bridge.flush()
+    node.bus.publish(TaskChanged(1, TaskState.ERROR, TAKEN))
+    window.bridge.flush()
+    assert window.activation._title.text() == "Starting your node"
+
+
+def test_only_a_running_step_that_is_seen_turns(window: MainWindow, node: FakeNode) -> None:
+    node.activate()
+    node.step(STATUSES[0], StepState.RUNNING)
+    window.bridge.flush()
+    glyph = window.activation.rows[STATUSES[0]]._glyph
+    assert glyph.turning
+    window.show_view(ActionId.SHOW_PEERS)
+    assert not glyph.turning
+    assert not window.activation._ticking.isActive()
+    window.show_view(ActionId.SHOW_NODE)
+    assert glyph.turning
+    node.step(STATUSES[0], StepState.DONE, duration_s=0.1)
+    node.bus.publish(TaskChanged(1, TaskState.OK))
+    node.change_state(NodeState.RUNNING)
+    window.bridge.flush()
+    assert not glyph.turning
+    assert not window.activation._ticking.isActive()
