@@ -12,7 +12,7 @@ from core.gossip.store_format import StoreCounts, StoreDamaged, StoreParser
 from core.storage.errors import FileDamaged
 from core.storage.files import profile_errors, set_aside
 
-_SLICE_BYTES = 64 * 1024
+_SLICE_BYTES = 32 * 1024
 """About half a millisecond of parsing: short enough for the thread not to take the interpreter from the loop."""
 
 Progress = Callable[[int, int], None]
