@@ -32,6 +32,8 @@ class MessagesView(QWidget):
     def __init__(self, node: Node, bridge: Bridge, theme: Theme, actions: Actions) -> None:
         super().__init__()
         self._node, self._actions = node, actions
+        self._follows = True
+        """The newest row is in sight, and stays so when others come."""
         self.model = MessageModel(theme)
         self.summary = label("", theme, size=Size.TABLE, tone="muted")
         self.table = self._make_table(theme)
@@ -58,12 +60,16 @@ class MessagesView(QWidget):
                 self.composer.peer_came(info.node_id)
 
     def _messages_came(self, messages: list[CustomMessage]) -> None:
-        bar = self.table.verticalScrollBar()
-        follow = bar.value() >= bar.maximum() - self.table.verticalHeader().defaultSectionSize()
         self.model.append(messages)
-        if follow and not self.table.selectionModel().hasSelection():
-            self.table.scrollToBottom()
         self._show_state()
+
+    def _scrolled(self, value: int) -> None:
+        bar = self.table.verticalScrollBar()
+        self._follows = value >= bar.maximum() - self.table.verticalHeader().defaultSectionSize()
+
+    def _room_changed(self, _least: int, most: int) -> None:
+        if self._follows and not self.table.selectionModel().hasSelection():
+            self.table.verticalScrollBar().setValue(most)
 
     def _peers_changed(self, changes: list[PeerChange]) -> None:
         for change in changes:
@@ -127,6 +133,8 @@ class MessagesView(QWidget):
             }
         )
         table.horizontalHeader().setStretchLastSection(True)
+        table.verticalScrollBar().valueChanged.connect(self._scrolled)
+        table.verticalScrollBar().rangeChanged.connect(self._room_changed)
         table.selectionModel().selectionChanged.connect(lambda _now, _before: self._selected())
         return table
 

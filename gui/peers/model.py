@@ -87,6 +87,12 @@ class PeerModel(QAbstractTableModel):
             for info in self._node.peers.peers():
                 self._connected(info)
 
+    def look_at(self, node_id: bytes) -> None:
+        """Take in one peer that is connected, before its event comes."""
+        info = self._node.peers.peer(node_id) if self._node.lightning is not None else None
+        if info is not None:
+            self._connected(info)
+
     def apply(self, changes: list[PeerChange]) -> None:
         for change in changes:
             info = self._node.peers.peer(change.peer_id) if self._node.lightning is not None else None

@@ -196,6 +196,12 @@ class PeersView(QWidget):
         self.model.catch_up()
         self._show_all()
 
+    def _show_connected(self, node_id: bytes) -> None:
+        """A dial ended well; its event may still wait for the next frame."""
+        self.model.look_at(node_id)
+        self._show_all()
+        self.select(node_id)
+
     # --- what is shown
 
     def _show_all(self) -> None:
@@ -326,7 +332,7 @@ class PeersView(QWidget):
         bind(ActionId.FORCE_DISCONNECT, self._force, enabled=False)
         bind(ActionId.REMOVE_ROW, self._remove, enabled=False)
         self.filter.textChanged.connect(self._filter_changed)
-        self.connect_bar.connected.connect(self.select)
+        self.connect_bar.connected.connect(self._show_connected)
 
     def _lay_out(self) -> None:
         self._split = QSplitter(Qt.Orientation.Horizontal)
