@@ -72,7 +72,7 @@ class Keepalive:
 
     def _close_the_silent(self) -> None:
         for session, since in self._unverified.items():
-            if session.is_established and session.heard_at <= since:
+            if session.is_established and session.pings.probe_unanswered and session.heard_at <= since:
                 session.close(closed_by_us(CloseCode.PING_UNANSWERED, "no answer after the clock jumped"))
         self._unverified.clear()
         self._verify_by = None

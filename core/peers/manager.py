@@ -149,7 +149,7 @@ class PeerManager:
             session = self._living(node_id)
             if session is None:
                 raise DisconnectedDuringConnect(node_id=node_id)
-        if session.direction is Direction.OUT:
+        if self._config.reconnect and session.direction is Direction.OUT:
             self._reconnector.keep(node_id, session.address)
         return session.info()
 
