@@ -95,10 +95,8 @@ class Electrum(Counterpart):
         electrum = shutil.which("electrum")
         if electrum is None:
             raise CounterpartMissing("Electrum (Debian package electrum)", Path("/usr/bin/electrum"))
-        # Electrum does not end with its parent by itself
-        guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         program = [DEBIAN_PYTHON, "-c", UNPACED, electrum] if self._unpaced else [electrum]
-        return [*guard, *program, "--regtest", "-D", str(self.folder), *args]
+        return [*program, "--regtest", "-D", str(self.folder), *args]
 
     async def _run_offline(self, *args: str) -> None:
         await self._launch(self._command_line("--offline", *args))

@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -98,7 +99,10 @@ class Counterpart:
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", **self.environment}
+        # Not every program notices that its parent was killed; the kernel tells it where util-linux can ask for that.
+        guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         self._process = await asyncio.create_subprocess_exec(
+            *guard,
             *command_line,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
