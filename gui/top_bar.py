@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from core.node import Node
 
 _ALIAS_MAX = 32
+_MEMORY = "memory"
+"""What `Node.key_location` says of a key that is gone with the program."""
 
 
 def state_look(state: NodeState) -> tuple[str, str, Role]:
@@ -74,6 +76,8 @@ class TopBar(QFrame):
         )
         layout.addWidget(self.network)
         layout.addWidget(self.state)
+        if node.key_location == _MEMORY:
+            layout.addWidget(self._not_kept(theme))
         layout.addLayout(row(self._alias, ColourDot(node.color, theme)))
         layout.addStretch(1)
         layout.addLayout(row(self._uri, self.copy, spacing=SPACE_INSIDE))
@@ -91,6 +95,12 @@ class TopBar(QFrame):
         self.copy.offer(uri)
         self._uri.setText(uri.replace(self._node_id.hex(), short_id(self._node_id), 1))
         self._uri.setToolTip(plain_tooltip(uri))
+
+    def _not_kept(self, theme: Theme) -> Chip:
+        chip = Chip(theme, "info", Role.WARN)
+        chip.show_state(tr("key is not kept"), "info", Role.WARN)
+        chip.setToolTip(tr("Your node's key is in memory and gone when Leyden ends."))
+        return chip
 
     def _show_network(self) -> None:
         real = self._node.network.name == "bitcoin"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from core.node import Node
     from gui.tasks import WindowTasks
 
-_SIZE_EM = (104, 64)
+_SIZE_EM = (104, 70)
 _SMALLEST_EM = (48, 30)
 _RAIL_EM = 6
 _RAIL = (ActionId.SHOW_NODE, ActionId.SHOW_PEERS, ActionId.SHOW_MESSAGES)

@@ -45,7 +45,7 @@ class StepRow(QWidget):
         self._detail = paragraph("", theme, size=Size.TABLE, tone="muted")
         self._notice = Notice(theme)
         layout = QGridLayout(self)
-        layout.setContentsMargins(0, SPACE_RELATED, 0, SPACE_RELATED)
+        layout.setContentsMargins(0, SPACE_INSIDE, 0, SPACE_INSIDE)
         layout.setHorizontalSpacing(SPACE_RELATED + 4)
         layout.setVerticalSpacing(0)
         layout.setColumnStretch(1, 1)
@@ -53,11 +53,12 @@ class StepRow(QWidget):
         layout.addWidget(self._title, 0, 1)
         layout.addWidget(self._duration, 0, 2)
         layout.addWidget(self._name, 1, 1)
-        beneath = QVBoxLayout()
-        beneath.setContentsMargins(0, SPACE_INSIDE, 0, 0)
+        beneath = self._beneath = QVBoxLayout()
+        beneath.setContentsMargins(0, 0, 0, 0)
         beneath.setSpacing(SPACE_INSIDE)
         beneath.addWidget(self._detail)
         beneath.addWidget(self._notice)
+        beneath.addSpacing(SPACE_INSIDE)
         layout.addLayout(beneath, 2, 1, 1, 2)
         self.reset()
 
@@ -94,6 +95,7 @@ class StepRow(QWidget):
             self._notice.show_error(event.error, offers)
         else:
             self._notice.hide()
+        self._beneath.setContentsMargins(0, SPACE_INSIDE if self.failure else 0, 0, 0)
         self._show_state()
 
     def tick(self, now: float) -> None:

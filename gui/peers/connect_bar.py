@@ -15,7 +15,7 @@ from gui.peers.connect_text import Understood, understand
 from gui.phrases import bounded, tr
 from gui.theme import SPACE_INSIDE, SPACE_RELATED, Role, Size, Theme
 from gui.times import ago
-from gui.widgets.basics import Glyph, button, label, set_property
+from gui.widgets.basics import Glyph, button, label, row, set_property
 from gui.widgets.notice import Notice
 from gui.widgets.state_glyph import StateGlyph
 from gui.words import Remedy
@@ -77,6 +77,8 @@ class ConnectBar(QWidget):
         layout.setSpacing(SPACE_INSIDE)
         layout.addLayout(top)
         layout.addLayout(beneath)
+        if node.practice_peers:
+            layout.addLayout(self._practice_row(theme))
         layout.addWidget(self.notice)
         self._line.setMinimumHeight(self._turning.height())
         self.field.textChanged.connect(self._typed)
@@ -132,6 +134,17 @@ class ConnectBar(QWidget):
         )
         self._turning.show_state(StepState.RUNNING)
         self._show_button()
+
+    def _practice_row(self, theme: Theme) -> QHBoxLayout:
+        """A button for each practice peer, which fills the field; connecting stays the person's own click."""
+        line = row(label(tr("Practice peers on this computer:"), theme, size=Size.TABLE, tone="muted"))
+        line.setContentsMargins(SPACE_RELATED, 0, 0, 0)
+        for peer in self._node.practice_peers:
+            made = button(peer.name, lambda uri=peer.uri: self.fill(uri), name=f"practice-{peer.name}")
+            made.setToolTip(tr("Fill in the address of “{name}”", name=peer.name))
+            line.addWidget(made)
+        line.addStretch(1)
+        return line
 
     def _typed(self, text: str) -> None:
         self._read = understand(text, self._own_id)

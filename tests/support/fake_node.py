@@ -31,6 +31,7 @@ from core.bolt.features import LEYDEN_FEATURES
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
 from core.peers.errors import CustomPeerNotConnected, CustomTypeEven, UnknownPeer
+from core.peers.practice import PracticePeer
 from core.peers.reasons import CloseCode, closed_by_them, closed_by_us
 from core.peers.values import PeerInfo
 from tests.support.clock import ManualClock
@@ -191,6 +192,7 @@ class FakeNode:
         self.state = NodeState.OFF
         self.lightning: FakeLightning | None = None
         self.fake_peers = FakePeers(self.bus, self.clock)
+        self.practice_peers: tuple[PracticePeer, ...] = ()
         self.activations = 0
         self.cancelled = 0
         self.stop_requests = 0

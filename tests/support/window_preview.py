@@ -18,13 +18,15 @@ from PySide6.QtWidgets import QApplication
 from core.base.events import ConnectPhase, ConnectProgress, Direction, StepState
 from core.peers.errors import AddressAttempt, AllAddressesFailed, ListenFailed
 from core.peers.events import PeerNotice
+from core.peers.practice import PracticePeer
 from gui.actions import ActionId
 from gui.tasks import WindowTasks
 from gui.theme import Theme, ThemeChoice
 from gui.window import MainWindow
 from tests.support.fake_node import STATUSES, FakeNode, address, node_id
 
-SIZE = (1248, 768)
+SIZE = (1248, 840)
+OTHER = node_id(40)
 Scene = Callable[[FakeNode, MainWindow], object]
 
 
@@ -34,7 +36,8 @@ def node_off(_node: FakeNode, window: MainWindow) -> None:
 
 def node_starting(node: FakeNode, _window: MainWindow) -> None:
     node.activate()
-    node.finish_steps(STATUSES[:2])
+    node.step(STATUSES[0], StepState.DONE, duration_s=0.011, detail="embedded regtest chain; tip at height 0")
+    node.finish_steps(STATUSES[1:2])
     node.step(STATUSES[2], StepState.RUNNING, detail="channels", done=12480, total=50808)
 
 
@@ -178,6 +181,10 @@ async def paint(app: QApplication, folder: Path, wanted: list[str]) -> None:
             if wanted and scene.__name__ not in wanted:
                 continue
             node = FakeNode(network="bitcoin" if scene is peers_none else "regtest")
+            if scene in (peers_none, peers_full):
+                node.practice_peers = tuple(PracticePeer(name, OTHER, address()) for name in ("echo", "quiet"))
+            if scene is peers_none:
+                node.key_location = "GNOME Keyring"
             tasks = WindowTasks()
             window = MainWindow(node, tasks, theme)  # type: ignore[arg-type]
             window.resize(*SIZE)

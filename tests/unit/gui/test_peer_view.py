@@ -14,10 +14,13 @@ from core.base.events import ConnectPhase, ConnectProgress, Direction
 from core.bolt.keys import short_id
 from core.peers.errors import AddressAttempt, AllAddressesFailed, PeerHasChannel
 from core.peers.events import PeerNotice
+from core.peers.practice import PracticePeer
 from gui.actions import ActionId
 from gui.peers.connect_text import understand
 from gui.peers.model import NODE_ID_ROLE
 from gui.peers.panel import feature_lines
+from gui.tasks import WindowTasks
+from gui.theme import Theme
 from gui.window import MainWindow
 from tests.support.fake_node import FakeNode, address, node_id
 
@@ -108,6 +111,17 @@ def test_the_field_shows_what_it_understood(peers: MainWindow, qtbot: QtBot) -> 
 def test_a_text_from_elsewhere_only_fills_the_field(peers: MainWindow, node: FakeNode) -> None:
     peers.fill_connect(URI)
     assert peers.peers.connect_bar.field.text() == URI
+    assert node.fake_peers.connects == []
+
+
+def test_practice_peers_fill_the_field_and_dial_nobody(qtbot: QtBot, theme: Theme) -> None:
+    node = FakeNode()
+    node.practice_peers = (PracticePeer("echo", OTHER, address()), PracticePeer("quiet", node_id(31), address(2)))
+    node.run()
+    window = MainWindow(node, WindowTasks(), theme)  # type: ignore[arg-type]
+    qtbot.addWidget(window, before_close_func=lambda widget: widget.close_now())
+    _click(window, "practice-quiet")
+    assert window.peers.connect_bar.field.text() == node.practice_peers[1].uri
     assert node.fake_peers.connects == []
 
 

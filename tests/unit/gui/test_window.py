@@ -15,6 +15,7 @@ from gui.actions import ActionId
 from gui.tasks import WindowTasks
 from gui.theme import Role, Scheme, Theme
 from gui.top_bar import state_look
+from gui.widgets.basics import Chip
 from gui.window import MainWindow
 from tests.support.fake_node import FakeNode, address, node_id
 
@@ -98,6 +99,15 @@ def test_mainnet_has_the_brass_badge(qtbot: QtBot, theme: Theme) -> None:
     qtbot.addWidget(window, before_close_func=lambda widget: widget.close_now())
     assert window.top.network.text == "MAINNET"
     assert window.top.network.property("tone") == Role.BRASS
+
+
+def test_a_key_that_is_not_kept_is_said(window: MainWindow, qtbot: QtBot, theme: Theme) -> None:
+    assert "key is not kept" in [chip.text for chip in window.top.findChildren(Chip)]
+    node = FakeNode()
+    node.key_location = "GNOME Keyring"
+    other = MainWindow(node, WindowTasks(), theme)  # type: ignore[arg-type]
+    qtbot.addWidget(other, before_close_func=lambda widget: widget.close_now())
+    assert "key is not kept" not in [chip.text for chip in other.top.findChildren(Chip)]
 
 
 @pytest.mark.parametrize("state", NodeState)
