@@ -45,7 +45,7 @@ class MessagesView(QWidget):
         bridge.custom_messages.connect(self._messages_came)
         bridge.peers_changed.connect(self._peers_changed)
         bridge.node_state_changed.connect(self._node_state_changed)
-        self.setFocusProxy(self.table)
+        self.setFocusProxy(self.composer.payload)
         self._catch_up()
         self._show_state()
 
