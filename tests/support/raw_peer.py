@@ -74,7 +74,7 @@ class RawPeer:
             await self.writer.drain()
 
     async def receive(self) -> bytes | None:
-        """The next message; None when the other end has closed."""
+        """The next message; None when the other end has closed, and then we close as well."""
         while True:
             message = self.noise.next_message()
             if message is not None:
@@ -82,8 +82,9 @@ class RawPeer:
             try:
                 data = await self._read()
             except ConnectionError:
-                return None
+                data = b""
             if not data:
+                self.writer.close()
                 return None
             self.noise.feed(data)
 

@@ -40,9 +40,9 @@ class Dials:
 
 async def _run(reconnector: Reconnector, clock: ManualClock, seconds: float) -> None:
     async with asyncio.TaskGroup() as group:
-        for _ in range(int(seconds * 10)):
+        for _ in range(int(seconds * 4)):
             reconnector.look(group)
-            await clock.advance(0.1)
+            await clock.advance(0.25)
 
 
 def _made() -> tuple[Reconnector, Dials, ManualClock]:
@@ -61,8 +61,8 @@ async def test_the_wait_doubles_up_to_300_s_with_a_jitter_of_up_to_a_second() ->
     await _run(reconnector, clock, 1_500)
     waits = _waits(dials)
     for wait, expected in zip(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300], strict=False):
-        assert expected <= wait <= expected + 1.2
-    assert len({round(wait % 1, 1) for wait in waits}) > 1
+        assert expected <= wait <= expected + 1.25
+    assert len({wait % 1 for wait in waits}) > 1
 
 
 async def test_a_lost_peer_is_dialled_again_and_a_long_connection_starts_the_wait_anew() -> None:
@@ -87,7 +87,7 @@ async def test_waking_up_forgets_the_waits() -> None:
     await _run(reconnector, clock, 100)
     count = len(dials.at)
     reconnector.hurry()
-    await _run(reconnector, clock, 0.2)
+    await _run(reconnector, clock, 0.25)
     assert len(dials.at) == count + 1
 
 
