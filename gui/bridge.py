@@ -143,5 +143,3 @@ class Bridge(QObject):
     def _on_message(self, event: CustomMessage) -> None:
         self._messages.append(event)
         self._arm()
-
-

@@ -107,8 +107,4 @@ class TopBar(QFrame):
         words = tr("MAINNET") if real else self._node.network.name
         self.network.show_state(words, "mark" if real else "node", Role.BRASS if real else Role.MUTED)
         set_property(self.network, "tone", Role.BRASS if real else "")
-        self.network.setToolTip(
-            tr("Real bitcoin.") if real else tr("A test network: its coins are worth nothing.")
-        )
-
-
+        self.network.setToolTip(tr("Real bitcoin.") if real else tr("A test network: its coins are worth nothing."))

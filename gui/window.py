@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -85,8 +86,8 @@ class MainWindow(QMainWindow):
     def show_view(self, action_id: ActionId) -> None:
         """One of the rail's three."""
         self.actions_table[action_id].setChecked(True)
-        self._stack.setCurrentIndex(_RAIL.index(action_id))
-        self._stack.currentWidget().setFocus()
+        self._stack.setCurrentWidget(self._views[action_id])
+        self._views[action_id].setFocus()
 
     def fill_connect(self, text: str) -> None:
         """Show an address from elsewhere in the connect field. It is never dialled without the person's click."""
@@ -141,13 +142,13 @@ class MainWindow(QMainWindow):
     def _bind_own(self) -> None:
         bind = self.actions_table.bind
         for action_id in _RAIL:
-            bind(action_id, lambda action_id=action_id: self.show_view(action_id))
+            bind(action_id, partial(self.show_view, action_id))
         views = QActionGroup(self)
         for action_id in _RAIL:
             views.addAction(self.actions_table[action_id])
         themes = QActionGroup(self)
         for action_id, choice in _THEMES.items():
-            bind(action_id, lambda choice=choice: self._theme.choose(choice))
+            bind(action_id, partial(self._theme.choose, choice))
             themes.addAction(self.actions_table[action_id])
             self.actions_table[action_id].setChecked(choice is self._theme.choice)
         bind(ActionId.COPY_URI, self._copy_uri)
@@ -167,7 +168,10 @@ class MainWindow(QMainWindow):
 
     def _lay_out(self) -> None:
         self._stack = QStackedWidget()
-        for view in (self.activation, self.peers, self.messages):
+        self._views: dict[ActionId, QWidget] = dict(
+            zip(_RAIL, (self.activation, self.peers, self.messages), strict=True)
+        )
+        for view in self._views.values():
             self._stack.addWidget(view)
         right = QVBoxLayout()
         right.setSpacing(0)

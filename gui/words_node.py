@@ -47,9 +47,7 @@ def _all_failed(error: peers.AllAddressesFailed) -> Words:
             id=short_id(error.node_id),
         )
     )
-    return Words(
-        tr("Could not reach this node"), body, lines, (Remedy.RETRY, Remedy.EDIT_ADDRESS, Remedy.COPY_DETAILS)
-    )
+    return Words(tr("Could not reach this node"), body, lines, (Remedy.RETRY, Remedy.EDIT_ADDRESS, Remedy.COPY_DETAILS))
 
 
 def attempt_words(attempt: peers.AddressAttempt, node: str) -> str:

@@ -12,6 +12,7 @@ from gui.theme import SPACE_INSIDE, SPACE_RELATED, Size, Theme
 from gui.widgets.basics import label, paragraph
 from gui.widgets.notice import Notice, Offers
 from gui.widgets.state_glyph import StateGlyph
+from gui.words import Remedy
 
 SLOW_S = 10.0
 """A step that takes longer says that it is still at work."""
@@ -92,7 +93,7 @@ class StepRow(QWidget):
             self._duration.setText(duration_words(event.duration_s))
         self._show_detail(_detail_of(event))
         if event.state is StepState.FAILED and event.error is not None:
-            self._notice.show_error(event.error, offers)
+            self._notice.show_error(event.error, offers, always=(Remedy.RETRY,))
         else:
             self._notice.hide()
         self._beneath.setContentsMargins(0, SPACE_INSIDE if self.failure else 0, 0, 0)

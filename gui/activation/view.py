@@ -85,7 +85,7 @@ class ActivationView(QScrollArea):
             self._cancelling = False
         shown_in_row = any(row.failure for row in self.rows.values())
         if event.state is TaskState.ERROR and event.error is not None and not shown_in_row:
-            self._notice.show_error(event.error, {Remedy.RETRY: self.start})
+            self._notice.show_error(event.error, {Remedy.RETRY: self.start}, always=(Remedy.RETRY,))
         self._refresh()
 
     def show_node_state(self, event: NodeStateChanged) -> None:
@@ -205,5 +205,3 @@ class ActivationView(QScrollArea):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._ticking.stop()
-
-

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from core.node import Node
 
 
-
 class MessagesView(QWidget):
     """Follows the newest message while nothing else is selected or scrolled to."""
 

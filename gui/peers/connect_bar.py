@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
@@ -140,7 +141,7 @@ class ConnectBar(QWidget):
         line = row(label(tr("Practice peers on this computer:"), theme, size=Size.TABLE, tone="muted"))
         line.setContentsMargins(SPACE_RELATED, 0, 0, 0)
         for peer in self._node.practice_peers:
-            made = button(peer.name, lambda uri=peer.uri: self.fill(uri), name=f"practice-{peer.name}")
+            made = button(peer.name, partial(self.fill, peer.uri), name=f"practice-{peer.name}")
             made.setToolTip(tr("Fill in the address of “{name}”", name=peer.name))
             line.addWidget(made)
         line.addStretch(1)

@@ -357,5 +357,3 @@ class PeersView(QWidget):
         layout.addWidget(self.notice)
         layout.addLayout(line)
         layout.addWidget(self._stack, 1)
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from PySide6.QtCore import QCoreApplication, QSize, Qt
 from PySide6.QtGui import QGuiApplication
@@ -52,14 +53,14 @@ class Notice(QFrame):
         """All that it says, a line each."""
         return "\n".join(part for part in (self._title.text(), self._body.text(), self._lines.text()) if part)
 
-    def show_error(self, error: BaseException, offers: Offers) -> None:
-        """Words of the table, with a button for each remedy that is offered here."""
-        self.show_words(words_for(error), offers)
+    def show_error(self, error: BaseException, offers: Offers, *, always: tuple[Remedy, ...] = ()) -> None:
+        """Words of the table, with a button for each remedy that is offered here, and for those that always are."""
+        words = words_for(error)
+        missing = tuple(remedy for remedy in always if remedy not in words.actions)
+        self.show_words(replace(words, actions=missing + words.actions), offers)
         self._details = f"{self.text}\n{type(error).__name__}: {error!s}"
 
-    def show_words(
-        self, words: Words, offers: Offers, *, icon_name: str = "cross", role: Role = Role.ERROR
-    ) -> None:
+    def show_words(self, words: Words, offers: Offers, *, icon_name: str = "cross", role: Role = Role.ERROR) -> None:
         self._glyph.show_icon(icon_name, role)
         self._title.setText(words.title)
         self._body.setText(words.body)
@@ -74,8 +75,9 @@ class Notice(QFrame):
 
     def _show_buttons(self, words: Words, offers: Offers) -> None:
         while (item := self._buttons.takeAt(0)) is not None:
-            if item.widget() is not None:
-                item.widget().deleteLater()
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
         known = {Remedy.COPY_DETAILS: self._copy, **offers}
         for number, remedy in enumerate(remedy for remedy in words.actions if remedy in known):
             kind = "primary" if number == 0 and remedy is Remedy.RETRY else ""

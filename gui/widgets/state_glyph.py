@@ -63,9 +63,7 @@ class StateGlyph(QWidget):
             painter.setPen(pen)
             painter.drawArc(self._area(), self._angle * 16, -_ARC_DEGREES * 16)
         elif self._state is StepState.CANCELLED:
-            paint_icon(
-                painter, QRectF(self.rect()).adjusted(6, 6, -6, -6), "stop", self._theme.color(Role.MUTED)
-            )
+            paint_icon(painter, QRectF(self.rect()).adjusted(6, 6, -6, -6), "stop", self._theme.color(Role.MUTED))
 
     def _circle(self, painter: QPainter, colour: QColor, *, faint: bool = False) -> None:
         if faint:

@@ -27,7 +27,7 @@ class _Cells(QStyledItemDelegate):
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
         plain = QStyleOptionViewItem(option)
-        plain.state &= ~QStyle.StateFlag.State_HasFocus  # type: ignore[attr-defined]
+        plain.state &= ~QStyle.StateFlag.State_HasFocus
         super().paint(painter, plain, index)
 
 
@@ -78,7 +78,7 @@ class Table(QTableView):
     def visible_rows(self) -> range:
         """Rows of the view's model that can be seen now."""
         model = self.model()
-        if model is None or model.rowCount() == 0:
+        if model.rowCount() == 0:
             return range(0)
         first = max(0, self.rowAt(0))
         last = self.rowAt(self.viewport().height() - 1)

@@ -4,6 +4,6 @@ import os
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
-from tests.support.window import _one_theme, node, theme, window  # noqa: E402
+from tests.support.window import _one_theme, node, theme, window
 
 __all__ = ["_one_theme", "node", "theme", "window"]

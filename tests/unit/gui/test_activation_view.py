@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from PySide6.QtWidgets import QPushButton
 
-from core.base.events import NodeState, StepState, TaskChanged, TaskState
+from core.base.events import NodeState, StepChanged, StepState, TaskChanged, TaskState
 from core.chain.errors import NoChainSource
 from core.peers.errors import ListenFailed
 from gui.actions import ActionId
@@ -118,6 +118,8 @@ def test_a_failure_outside_any_step_is_shown_beneath(window: MainWindow, node: F
     node.bus.publish(TaskChanged(1, TaskState.ERROR, NoChainSource(network="bitcoin")))
     window.bridge.flush()
     assert "No chain source for bitcoin yet" in window.activation._notice.text
+    _button(window, "remedy-retry").click()
+    assert node.activations == 2
 
 
 async def test_cancel_asks_the_node_and_says_that_it_stops(window: MainWindow, node: FakeNode) -> None:
@@ -152,8 +154,10 @@ def test_events_of_an_older_task_change_nothing(window: MainWindow, node: FakeNo
     node.activate()
     window.bridge.flush()
     node.bus.publish(TaskChanged(1, TaskState.ERROR, TAKEN))
+    node.bus.publish(StepChanged(1, STATUSES[0], StepState.FAILED, error=TAKEN))
     window.bridge.flush()
     assert window.activation._title.text() == "Starting your node"
+    assert set(_states(window)) == {StepState.WAITING}
 
 
 def test_only_a_running_step_that_is_seen_turns(window: MainWindow, node: FakeNode) -> None:
@@ -165,6 +169,9 @@ def test_only_a_running_step_that_is_seen_turns(window: MainWindow, node: FakeNo
     window.show_view(ActionId.SHOW_PEERS)
     assert not glyph.turning
     assert not window.activation._ticking.isActive()
+    node.step(STATUSES[0], StepState.RUNNING, detail="on it")
+    window.bridge.flush()
+    assert not glyph.turning
     window.show_view(ActionId.SHOW_NODE)
     assert glyph.turning
     node.step(STATUSES[0], StepState.DONE, duration_s=0.1)

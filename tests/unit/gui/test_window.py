@@ -48,9 +48,7 @@ def _name(widget: QWidget) -> str:
 
 def test_every_label_is_plain_text(window: MainWindow, node: FakeNode) -> None:
     _populate(window, node)
-    rich = [
-        label.text() for label in window.findChildren(QLabel) if label.textFormat() is not Qt.TextFormat.PlainText
-    ]
+    rich = [label.text() for label in window.findChildren(QLabel) if label.textFormat() is not Qt.TextFormat.PlainText]
     assert rich == []
 
 
@@ -145,14 +143,10 @@ async def test_the_status_bar_counts_peers_and_rates(window: MainWindow, node: F
     node.fake_peers.messages_out += 1
     await node.clock.advance(0.5)
     window.status.refresh()
-    assert window.status.text == (
-        "listening 127.0.0.1:9735  ·  3 peers (1 in)  ·  38 msg/s ↓  2 ↑  ·  key in memory"
-    )
+    assert window.status.text == ("listening 127.0.0.1:9735  ·  3 peers (1 in)  ·  38 msg/s ↓  2 ↑  ·  key in memory")
 
 
-def test_the_status_bar_counts_twice_a_second_and_only_while_the_node_is_up(
-    window: MainWindow, node: FakeNode
-) -> None:
+def test_the_status_bar_counts_twice_a_second_and_only_while_the_node_is_up(window: MainWindow, node: FakeNode) -> None:
     assert not window.status._timer.isActive()
     node.run()
     window.bridge.flush()
