@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
@@ -51,20 +50,20 @@ async def _run(settings: Settings) -> int:
     failures: list[BaseException] = []
     node.bus.subscribe(StepChanged, lambda row: _print_step(row, sys.stdout))
     node.bus.subscribe(TaskChanged, lambda event: _note_end(node, event, failures))
-    with _signals(node):
-        try:
-            await node.start()
-        except LeydenError as error:
-            _print_failure(error)
-            return EXIT_NO_KEYSTORE if type(error) in _KEYSTORE_HELP else EXIT_FAILED
-        try:
-            print(f"node {node.node_id.hex()} on {node.network.name}, key in {node.key_location}", flush=True)
-            for peer in node.practice_peers:
-                print(f"practice peer {peer.name}: {peer.uri}", flush=True)
-            node.activate()
-            await node.stop_requested.wait()
-        finally:
-            await node.stop()
+    _stop_at_signals(node)
+    try:
+        await node.start()
+    except LeydenError as error:
+        _print_failure(error)
+        return EXIT_NO_KEYSTORE if type(error) in _KEYSTORE_HELP else EXIT_FAILED
+    try:
+        print(f"node {node.node_id.hex()} on {node.network.name}, key in {node.key_location}", flush=True)
+        for peer in node.practice_peers:
+            print(f"practice peer {peer.name}: {peer.uri}", flush=True)
+        node.activate()
+        await node.stop_requested.wait()
+    finally:
+        await node.stop()
     return EXIT_FAILED if failures else EXIT_OK
 
 
@@ -103,23 +102,20 @@ def _words(error: BaseException) -> str:
     return to_rpc_error(error).message if isinstance(error, LeydenError) else f"{type(error).__name__}: {error}"
 
 
-class _signals(contextlib.AbstractContextManager[None]):  # noqa: N801 - used as a function
-    """The first SIGINT or SIGTERM asks for a stop, the second ends the process at once."""
+def _stop_at_signals(node: Node) -> None:
+    """The first SIGINT or SIGTERM asks for a stop, the second ends the process at once.
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._loop = asyncio.get_running_loop()
-        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    The handlers stay until the process has gone, so that a signal during the last moments changes no exit code.
+    """
+    loop = asyncio.get_running_loop()
+    seen: list[int] = []
 
-    def __enter__(self) -> None:
-        for number in self._before:
-            signal.signal(number, self._arrived)
-
-    def __exit__(self, *_exc: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _arrived(self, number: int, _frame: FrameType | None) -> None:
-        if self._node.stop_requested.is_set():
+    def arrived(number: int, _frame: FrameType | None) -> None:
+        if seen:
             os._exit(128 + number)
-        self._loop.call_soon_threadsafe(self._node.request_stop)
+        seen.append(number)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(node.request_stop)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, arrived)

@@ -12,6 +12,7 @@ import pytest
 from core.activation.steps import ActivationStep
 
 COMMAND = (sys.executable, "-m", "gui.main", "--headless")
+CLIENT = (sys.executable, "-m", "core.client")
 TIMEOUT_S = 30
 
 
@@ -83,3 +84,16 @@ def test_the_window_is_never_imported_for_it(home: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_signal_after_the_stop_command_changes_nothing_and_the_second_ends_it(home: Path, signals: int) -> None:
+    arguments = ["--network", "regtest", "--keystore", "memory", "--bind", "127.0.0.1:0", "--data-dir", str(home / "d")]
+    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip() == "running":
+                subprocess.run([*CLIENT, "--data-dir", str(home / "d"), "--network", "regtest", "stop"], check=True)
+                for _ in range(signals):
+                    process.send_signal(signal.SIGTERM)
+    assert process.returncode in ({0} if signals == 1 else {0, 128 + signal.SIGTERM})
