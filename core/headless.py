@@ -64,6 +64,8 @@ async def _run(settings: Settings) -> int:
         await node.stop_requested.wait()
     finally:
         await node.stop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # a signal in the last moments changes no exit code
     return EXIT_FAILED if failures else EXIT_OK
 
 
@@ -103,10 +105,7 @@ def _words(error: BaseException) -> str:
 
 
 def _stop_at_signals(node: Node) -> None:
-    """The first SIGINT or SIGTERM asks for a stop, the second ends the process at once.
-
-    The handlers stay until the process has gone, so that a signal during the last moments changes no exit code.
-    """
+    """The first SIGINT or SIGTERM asks for a stop, the second ends the process at once."""
     loop = asyncio.get_running_loop()
     seen: list[int] = []
 
@@ -114,8 +113,7 @@ def _stop_at_signals(node: Node) -> None:
         if seen:
             os._exit(128 + number)
         seen.append(number)
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(node.request_stop)
+        loop.call_soon_threadsafe(node.request_stop)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, arrived)
