@@ -37,9 +37,10 @@ from PySide6.QtCore import QObject, QSocketNotifier, Qt, QTimer, Signal, Slot
 logger = logging.getLogger("asyncio")
 """Where asyncio's own loop tells of slow callbacks."""
 
-TURN_S = 0.002
+TURN_S = 0.0015
 """A turn that has run this long leaves the rest of its callbacks to the next one. A tick of the window that falls into
-a turn waits for its end, and two ticks can be off by a turn each way: with 4 ms a 16 ms tick would reach 19.4 ms."""
+a turn waits for its end, and two ticks can be off by a turn each way: turns of 4 ms would put the 99th percentile of a
+16 ms tick at 19.4 ms. The peers' budget (`core.peers.limits.TURN_S`) bounds the one callback that may come on top."""
 
 YOUNG_TURN_S = 0.0005
 """A turn younger than this goes on with what its callbacks made ready; an older one lets Qt have a look first."""

@@ -45,7 +45,7 @@ async def main(app):
     window.show()
     say("ready")
     code = await app.until_stopped()
-    say("ended", code)
+    say("ended", code, window.isVisible())
     return code
 
 sys.exit(run(main))
@@ -96,7 +96,7 @@ def test_a_signal_stops_in_order_last_first_with_exit_code_0(sig: signal.Signals
     with program(STANDARD_MAIN) as child:
         until(child, "ready")
         child.send_signal(sig)
-        assert rest(child) == ["visible True", "stopping sessions", "stopping lock", "ended 0"]
+        assert rest(child) == ["visible True", "stopping sessions", "stopping lock", "ended 0 True"]
         assert child.wait() == 0
 
 
@@ -107,13 +107,15 @@ def test_a_signal_stops_in_order_last_first_with_exit_code_0(sig: signal.Signals
 def test_closing_the_window_is_ignored_and_starts_one_shutdown(ask: str) -> None:
     asking = f'say("ready")\n    QTimer.singleShot(0, lambda: [{ask}, {ask}, say("asked")])'
     with program(STANDARD_MAIN.replace('say("ready")', asking)) as child:
-        assert rest(child) == ["ready", "visible True", "asked", "stopping sessions", "stopping lock", "ended 0"]
+        assert rest(child) == ["ready", "visible True", "asked", "stopping sessions", "stopping lock", "ended 0 True"]
         assert child.wait() == 0
 
 
 def test_waiting_for_the_stop_takes_no_processor() -> None:
     slow = STANDARD_MAIN.replace('part("lock")', 'part("lock", 1.0)')
-    slow = slow.replace('say("ended", code)', 'say("ended", code)\n    say("cpu", time.process_time() - begun)')
+    slow = slow.replace(
+        'say("ended", code, window.isVisible())', 'say("ended", code)\n    say("cpu", time.process_time() - begun)'
+    )
     slow = slow.replace('say("ready")', "begun = time.process_time()\n    QTimer.singleShot(0, window.close)")
     with program(slow) as child:
         lines = rest(child)
@@ -132,16 +134,27 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
         assert child.wait(timeout=10) == -signal.SIGINT
 
 
-def test_a_second_signal_ends_even_a_process_that_holds_its_loop() -> None:
-    stuck = STANDARD_MAIN.replace('part("sessions", 0.02)', "blocked").replace(
-        "async def main", "async def blocked():\n    say('blocked')\n    time.sleep(60)\n\nasync def main"
-    )
+BLOCKED = """
+async def blocked():
+    say("blocked")
+    while True:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            say("went on")
+
+async def main"""
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_even_a_process_that_holds_its_loop(sig: signal.Signals) -> None:
+    stuck = STANDARD_MAIN.replace('part("sessions", 0.02)', "blocked").replace("async def main", BLOCKED)
     with program(stuck) as child:
         until(child, "ready")
         child.send_signal(signal.SIGTERM)
         until(child, "blocked")
-        child.send_signal(signal.SIGTERM)
-        assert child.wait(timeout=10) == -signal.SIGTERM
+        child.send_signal(sig)
+        assert child.wait(timeout=10) == -sig
 
 
 def test_a_stop_that_hangs_is_given_up_and_the_exit_code_tells() -> None:
@@ -149,7 +162,7 @@ def test_a_stop_that_hangs_is_given_up_and_the_exit_code_tells() -> None:
     with program(stuck) as child:
         until(child, "ready")
         child.send_signal(signal.SIGTERM)
-        assert rest(child)[-2:] == ["stopping sessions", "ended 1"]
+        assert rest(child)[-2:] == ["stopping sessions", "ended 1 True"]
         assert child.wait() == 1
         assert child.stderr is not None
         assert "given up" in child.stderr.read()
@@ -174,7 +187,7 @@ def test_a_failing_part_does_not_keep_the_others_from_stopping() -> None:
     with program(failing) as child:
         until(child, "ready")
         child.send_signal(signal.SIGTERM)
-        assert rest(child) == ["visible True", "stopping lock", "ended 1"]
+        assert rest(child) == ["visible True", "stopping lock", "ended 1 True"]
         assert child.stderr is not None
         assert "disk full" in child.stderr.read()
 
@@ -210,6 +223,20 @@ sys.exit(run(main))
         with program(body) as child:
             assert rest(child) == ["stopping lock"]
             assert child.wait() == code
+
+
+def test_quit_without_a_window_stops_in_order_too() -> None:
+    body = """
+async def main(app):
+    app.at_stop(part("lock"))
+    QTimer.singleShot(0, QApplication.quit)
+    return await app.until_stopped()
+
+sys.exit(run(main))
+"""
+    with program(body) as child:
+        assert rest(child) == ["stopping lock"]
+        assert child.wait() == 0
 
 
 def test_the_last_window_may_close_without_ending_the_program() -> None:

@@ -108,6 +108,29 @@ async def test_a_timer_never_comes_before_its_time() -> None:
         assert loop.time() >= deadline - loop._clock_resolution  # type: ignore[attr-defined]
 
 
+def test_a_turn_runs_no_timer_that_is_not_due(loop: LeydenLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1.0
+    monkeypatch.setattr(loop, "time", lambda: now)
+    ran: list[str] = []
+    loop.call_at(1.0, ran.append, "due")
+    loop.call_at(1.001, ran.append, "not due")
+    loop.call_soon(loop.call_soon, loop.stop)
+    loop.run_forever()
+    assert ran == ["due"]
+
+
+@pytest.mark.qt_loop
+async def test_waiting_for_a_timer_wakes_the_loop_once_or_twice_and_never_spins() -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, LeydenLoop)
+    wakes: list[None] = []
+    loop._later.timeout.connect(lambda: wakes.append(None))
+    for _ in range(5):
+        wakes.clear()
+        await asyncio.sleep(0.0059)
+        assert len(wakes) <= 2
+
+
 def test_a_turn_ends_after_its_time_so_that_qt_has_a_look(loop: LeydenLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(loop, "time", lambda: now)
@@ -115,7 +138,7 @@ def test_a_turn_ends_after_its_time_so_that_qt_has_a_look(loop: LeydenLoop, monk
 
     def slow() -> None:
         nonlocal now
-        now += TURN_S / 2
+        now += TURN_S * 0.6
         order.append("asyncio")
 
     looks = QTimer(interval=0)
@@ -206,13 +229,22 @@ def test_an_idle_loop_arms_no_timer_and_a_stopped_one_none_at_all(loop: LeydenLo
 def test_a_closed_loop_has_given_everything_back(qapp: QApplication) -> None:
     loop = LeydenLoop(qapp)
     loop.call_later(0.01, print)
-    loop.run_until_complete(asyncio.sleep(0))
-    loop.close()
-    loop.close()
+    theirs, ours = socket.socketpair()
+    with theirs, ours:
+        called: list[str] = []
+        loop.add_reader(ours, called.append, "read")
+        loop.add_writer(ours, called.append, "written")
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+        loop.close()
+        called.clear()
+        theirs.send(b"x")
+        qapp.processEvents()
+        assert called == []
     dispatcher = QAbstractEventDispatcher.instance()
     assert loop.is_closed()
     assert not dispatcher.registeredTimers(loop._soon) and not dispatcher.registeredTimers(loop._later)
-    assert not loop._readers and not loop._scheduled
+    assert not loop._readers and not loop._writers and not loop._scheduled
     for refused in (loop.call_soon, loop.call_soon_threadsafe):
         with pytest.raises(RuntimeError, match="closed"):
             refused(print)
@@ -375,6 +407,11 @@ def test_a_plain_slot_may_stop_an_idle_loop_and_start_tasks(loop: LeydenLoop) ->
     QTimer.singleShot(0, lambda: tasks.append(asyncio.create_task(work())))
     loop.run_forever()
     assert ended == ["worked"]
+
+
+def test_a_timer_made_in_a_plain_slot_wakes_an_idle_loop(loop: LeydenLoop) -> None:
+    QTimer.singleShot(10, lambda: loop.call_later(0.005, loop.stop))
+    loop.run_forever()
 
 
 def test_a_loop_stopped_early_says_so_and_refuses_to_run_twice(loop: LeydenLoop) -> None:
