@@ -17,7 +17,7 @@ from core.rpc import connection, server
 from core.rpc.commands import messages
 from core.rpc.server import RpcServer
 from tests.support.peers import node as peer_node
-from tests.support.peers import until
+from tests.support.peers import turns, until
 from tests.support.raw_peer import RawListener
 from tests.unit.rpc.parts import Client, Served, SmallNode, served
 
@@ -48,7 +48,8 @@ async def test_nobody_can_connect_before_the_socket_is_private(monkeypatch: pyte
         assert all(tried)
 
 
-async def test_closing_leaves_no_socket_and_ends_every_connection() -> None:
+async def test_closing_leaves_no_socket_and_ends_every_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "CLOSE_TIMEOUT_S", 1000)
     async with served() as rpc, rpc.client() as client, rpc.client() as idle:
         await client.result("getinfo")
         await rpc.server.aclose()
@@ -144,22 +145,27 @@ async def test_closing_gives_up_what_waits() -> None:
 
 async def test_replies_to_a_client_that_does_not_read_stay_bounded() -> None:
     async with served() as rpc, rpc.client() as client, rpc.client() as other:
-        request = (GETINFO % 1).encode()
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        sent = 0
-        while client.writer.transport.get_write_buffer_size() == 0:
-            client.writer.write(request * 100)
-            sent += 100
-            await asyncio.sleep(0)
-            assert sent < 100_000, "the server took everything"
+        client.writer.write((GETINFO % 1).encode() * 8_000)
+        await turns(2_000)
         assert (await other.result("getinfo"))["network"] == "regtest"
         (stuck,) = [one for one in rpc.server._connections if not one._writable]
         assert stuck._transport is not None
-        held = stuck._transport.get_write_buffer_size() + len(stuck._splitter._buffer)
-        assert held < 1 << 20
+        assert stuck._transport.get_write_buffer_size() < 1 << 18
+        assert len(stuck._splitter._buffer) < 1 << 20
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
-        for _ in range(sent):
+        for _ in range(8_000):
             assert await client.next()
+
+
+async def test_closing_waits_only_so_long_for_a_client_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "CLOSE_TIMEOUT_S", 0.05)
+    async with served() as rpc, rpc.client() as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.writer.write((GETINFO % 1).encode() * 2_000)
+        await until(lambda: [one for one in rpc.server._connections if not one._writable])
+        await rpc.server.aclose()
+        assert not rpc.server._connections
 
 
 async def test_a_client_may_have_only_so_many_requests_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,23 +232,29 @@ async def test_whoever_asked_is_told_of_peers_and_their_custom_messages() -> Non
         assert json.loads(await silent.next() or "")["id"] == 9
 
 
-async def test_nothing_comes_between_a_request_and_its_reply() -> None:
-    """pyln-client takes the first thing without an id for a broken reply."""
-    async with served() as rpc, rpc.client() as client, peer_node() as peer:
-        await client.result("notifications", [True])
-        reply = await client.ask("connect", [peer.node_id.hex(), peer.host, peer.port])
-        assert reply["result"]["id"] == peer.node_id.hex()
-        assert (await _next_notification(client))["method"] == "connect"
-
-
 def _arrived(rpc: Served, payload: bytes) -> None:
     rpc.node.bus.publish(CustomMessage(1, 0.0, bytes(33), Direction.IN, 0x8001, payload))
+
+
+async def test_nothing_comes_between_a_request_and_its_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyln-client takes the first thing without an id for a broken reply."""
+    monkeypatch.setattr(connection, "QUIET_S", 0.0)
+    async with served() as rpc, rpc.client() as client, RawListener() as listener:
+        await client.result("notifications", [True])
+        asking = asyncio.create_task(client.ask("connect", [listener.node_id.hex(), "127.0.0.1", listener.port]))
+        peer = await listener.accept()
+        _arrived(rpc, b"meanwhile")
+        await turns()
+        await peer.exchange_init()
+        assert (await asking)["result"]["id"] == listener.node_id.hex()
+        assert [(await _next_notification(client))["method"] for _ in range(2)] == ["custommsg", "connect"]
 
 
 async def test_nothing_comes_between_enabling_and_the_next_request() -> None:
     async with served() as rpc, rpc.client() as client:
         await client.result("notifications", [True])
         _arrived(rpc, b"soon")
+        await turns(20)
         assert (await client.ask("getinfo"))["id"] == "1"
         assert (await _next_notification(client))["method"] == "custommsg"
 
