@@ -214,6 +214,12 @@ class NoiseConnection:
         awaited = self._awaited_body
         return self.buffered >= (_HEADER_BYTES if awaited is None else awaited)
 
+    @property
+    def missing(self) -> int:
+        """Bytes still to come of the message whose length is known; 0 when there is none such."""
+        awaited = self._awaited_body
+        return 0 if awaited is None else max(0, awaited - self.buffered)
+
     def next_message(self) -> bytes | None:
         """Decrypt the next message (type and payload), or None when its bytes are not all here.
 

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from core.peers.limits import READ_BYTES, TURN_S
+from core.peers.limits import READ_BYTES, READ_LARGE_BYTES, TURN_S
 
 
 class Drain(Protocol):
@@ -29,7 +29,7 @@ class Drain(Protocol):
 class LoopBudget:
     """The turn's budget and the line of those who wait for the next."""
 
-    __slots__ = ("_ends", "_handle", "_line", "_monotonic", "_turn_s", "read_buffer")
+    __slots__ = ("_ends", "_handle", "_line", "_monotonic", "_turn_s", "read_buffer", "small_read_buffer")
 
     def __init__(self, *, turn_s: float = TURN_S, monotonic: Callable[[], float] = time.perf_counter) -> None:
         self._turn_s = turn_s
@@ -37,8 +37,10 @@ class LoopBudget:
         self._line: deque[Drain] = deque()
         self._handle: asyncio.Handle | None = None
         self._ends = 0.0
-        self.read_buffer = memoryview(bytearray(READ_BYTES))
+        self.read_buffer = memoryview(bytearray(READ_LARGE_BYTES))
         """What every transport reads into: the loop fills it and hands it over in one step, so one serves all."""
+        self.small_read_buffer = self.read_buffer[:READ_BYTES]
+        """The beginning of the same memory."""
 
     @property
     def waiting(self) -> int:

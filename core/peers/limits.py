@@ -7,6 +7,9 @@ from dataclasses import dataclass
 READ_BYTES = 8 * 1024
 """One read of one peer: small bites keep the window alive (measured: 256 KB reads cost frames)."""
 
+READ_LARGE_BYTES = 64 * 1024
+"""One read when a message is known to be longer than that: its bytes cost little before it is whole."""
+
 TURN_S = 0.002
 """What all peers together may use of one turn of the loop. A 16 ms tick that falls into a turn waits for its end, so
 two ticks can be off by a turn each way: at 4 ms the 99th percentile is 19.4 ms, at 2 ms 17.7 ms."""

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 from core.base.clock import Clock
 from core.bolt.noise import NoiseConnection, NoiseError
 from core.peers.budget import LoopBudget
-from core.peers.limits import Limits
+from core.peers.limits import READ_BYTES, Limits
 
 _IN_LINE = 1
 """Not reading: the turn's budget is spent and what was read waits for its turn."""
@@ -174,7 +174,8 @@ class Transport(asyncio.BufferedProtocol):
         self._owner.opened()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._budget.read_buffer
+        budget = self._budget
+        return budget.read_buffer if self.noise.missing > READ_BYTES else budget.small_read_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         self.bytes_in += nbytes
@@ -267,7 +268,7 @@ class Transport(asyncio.BufferedProtocol):
         count = 0
         self._delivering = True
         try:
-            while not self._may_not_deliver():
+            while not self._pauses and not self._closing:
                 message = next_message()
                 if message is None:
                     return False
