@@ -136,9 +136,9 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
 
 BLOCKED = """
 async def blocked():
-    say("blocked")
     while True:
         try:
+            say("blocked")
             time.sleep(60)
         except KeyboardInterrupt:
             say("went on")

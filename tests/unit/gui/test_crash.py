@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import shiboken6
@@ -81,9 +82,12 @@ def test_an_error_in_a_finalizer_is_noticed_without_a_look_at_its_object(
         def __repr__(self) -> str:
             return "a secret"
 
-    Holder()
+    holder = Holder()
+    error = raised("in a finalizer")
+    sys.unraisablehook(SimpleNamespace(exc_type=ValueError, exc_value=error, err_msg=None, object=holder))
+    del holder
     gc.collect()
-    assert [(crash.source, str(crash.error)) for crash in crashes] == [("unraisable", "in a finalizer")]
+    assert [(crash.source, str(crash.error)) for crash in crashes] == [("unraisable", "in a finalizer")] * 2
     assert "a secret" not in caplog.text
 
 
