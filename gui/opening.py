@@ -62,7 +62,6 @@ class OpeningWindow(QWidget):
         self._dismissed = False
         self.setWindowTitle(self.tr("Leyden"))
         self.setWindowIcon(icon("mark", theme, Role.BRASS))
-        self.setFixedWidth(theme.em(_WIDTH_EM))
         self._title = label(self.tr("Opening your node"), theme, size=Size.TITLE)
         self._where = paragraph(str(node.paths.folder), theme, size=Size.CAPTION, tone="muted")
         self._waiting = paragraph(
@@ -71,7 +70,10 @@ class OpeningWindow(QWidget):
         self._notice = Notice(theme)
         self._form = _PassphraseForm(theme)
         self._form.hide()
-        layout = QVBoxLayout(self)
+        column = QWidget()
+        column.setFixedWidth(theme.em(_WIDTH_EM))
+        QVBoxLayout(self).addWidget(column)
+        layout = QVBoxLayout(column)
         layout.setContentsMargins(SPACE_PAGE, SPACE_PAGE, SPACE_PAGE, SPACE_PAGE)
         layout.setSpacing(SPACE_RELATED)
         layout.addWidget(self._title)

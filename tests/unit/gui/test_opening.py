@@ -1,0 +1,109 @@
+"""The window before the main one: what it waits for, what it asks, and that nothing goes on behind its back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
+
+from core.base.settings import parse_arguments
+from core.node import Node
+from gui.opening import OpeningWindow, open_node
+from gui.theme import Theme
+from gui.words import Remedy
+
+pytestmark = [pytest.mark.qt_loop, pytest.mark.qt_log_ignore("does not support propagateSizeHints")]
+
+
+def make_node(home: Path, *options: str) -> Node:
+    return Node(
+        parse_arguments(["--network", "regtest", "--data-dir", str(home / "d"), "--bind", "127.0.0.1:0", *options])
+    )
+
+
+def shown() -> OpeningWindow | None:
+    windows = [widget for widget in QApplication.topLevelWidgets() if isinstance(widget, OpeningWindow)]
+    return next((window for window in windows if window.isVisible()), None)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0)
+
+
+def press(name: str) -> None:
+    window = shown()
+    assert window is not None
+    button = next(button for button in window.findChildren(QPushButton) if button.objectName() == name)
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def fields() -> list[QLineEdit]:
+    window = shown()
+    assert window is not None
+    return [field for field in window.findChildren(QLineEdit) if field.isVisibleTo(window)]
+
+
+async def test_a_node_that_opens_at_once_is_asked_nothing(home: Path, theme: Theme) -> None:
+    node = make_node(home, "--keystore", "memory")
+    assert await open_node(node, theme)
+    assert shown() is None
+    await node.stop()
+
+
+async def test_without_a_keyring_it_offers_a_key_file_and_makes_it(home: Path, theme: Theme) -> None:
+    node = make_node(home)
+    opening = asyncio.ensure_future(open_node(node, theme))
+    await until(lambda: "No keyring" in window_text())
+    assert not node.paths.key_file.exists()
+    press(f"remedy-{Remedy.USE_KEY_FILE}")
+    first, second = fields()
+    first.setText("correct horse")
+    press("usePassphrase")  # the second is still empty: nothing happens
+    assert not opening.done()
+    second.setText("correct horse")
+    assert first.echoMode() is QLineEdit.EchoMode.Password
+    press("usePassphrase")
+    assert await opening
+    assert node.paths.key_file.exists()
+    await node.stop()
+
+
+async def test_a_wrong_passphrase_asks_again_with_one_field(home: Path, theme: Theme) -> None:
+    await test_without_a_keyring_it_offers_a_key_file_and_makes_it(home, theme)
+    node = make_node(home)
+    opening = asyncio.ensure_future(open_node(node, theme))
+    await until(lambda: "passphrase is needed" in window_text())
+    (field,) = fields()
+    field.setText("wrong")
+    press("usePassphrase")
+    await until(lambda: "does not open" in window_text())
+    fields()[0].setText("correct horse")
+    press("usePassphrase")
+    assert await opening
+    await node.stop()
+
+
+def window_text() -> str:
+    window = shown()
+    return window._notice.text if window is not None and window._notice.isVisible() else ""
+
+
+async def test_retry_looks_again_and_closing_the_window_quits(home: Path, theme: Theme) -> None:
+    node = make_node(home)
+    opening = asyncio.ensure_future(open_node(node, theme))
+    await until(lambda: "No keyring" in window_text())
+    press(f"remedy-{Remedy.RETRY}")
+    await until(lambda: "No keyring" not in window_text())
+    await until(lambda: "No keyring" in window_text())
+    window = shown()
+    assert window is not None
+    window.close()
+    assert not await opening
+    assert shown() is None
+    await node.stop()
