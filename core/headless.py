@@ -11,6 +11,7 @@ from typing import TextIO
 
 from core.base.errors import LeydenError
 from core.base.events import StepChanged, StepState, TaskChanged, TaskState
+from core.base.hardening import keep_memory_private
 from core.base.settings import Settings
 from core.node import Node
 from core.rpc.errors import to_rpc_error
@@ -42,6 +43,7 @@ _KEYSTORE_HELP = {
 
 def run(settings: Settings) -> int:
     """Run until SIGINT, SIGTERM or `stop`. The exit code: 0, 1 when it could not run, 3 without a key store."""
+    keep_memory_private()
     return asyncio.run(_run(settings))
 
 
