@@ -150,7 +150,10 @@ class Transport(asyncio.BufferedProtocol):
         self._pauses = 0
         self._socket.resume_reading()
         if not self._socket.is_closing():
-            self._socket.write_eof()
+            try:
+                self._socket.write_eof()
+            except OSError:  # the peer reset it meanwhile: nobody is left to say goodbye to
+                self._socket.abort()
 
     def abort(self) -> None:
         """Close at once; what is queued is lost."""

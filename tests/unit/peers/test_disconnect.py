@@ -8,7 +8,10 @@ import socket
 import pytest
 
 from core.base.events import PeerDisconnected
+from core.bolt.features import from_bits
 from core.bolt.keys import NodeKey
+from core.bolt.messages import Init
+from core.bolt.networks import NETWORKS
 from core.peers.errors import PeerHasChannel, PeerNotConnected, UnknownPeer
 from core.peers.reasons import CloseCode
 from tests.support.clock import ManualClock
@@ -133,3 +136,17 @@ async def test_a_connection_that_is_being_accepted_while_the_node_stops_is_not_l
             await turns(turns_before)
             await a.manager.aclose()
             assert a.manager._sessions == set()
+
+
+async def test_a_peer_that_reset_the_connection_a_moment_ago_is_gone_without_a_fault() -> None:
+    """The warning finds a socket that is closed already, so there is no end of stream left to write."""
+    async with node() as a:
+        async with RawPeer.dialled(NodeKey.generate(), a.node_id, a.host, a.port) as peer:
+            await peer.receive()
+            required = Init(b"", from_bits([200]), (NETWORKS["regtest"].chain_hash,))
+            link = peer.writer.get_extra_info("socket")
+            # Both before the node's loop turns again: it reads the init of a peer that has gone.
+            link.send(peer.noise.seal(required.encode()))
+            link.shutdown(socket.SHUT_RDWR)
+            await peer.reset()
+        await a.closed(CloseCode.UNSUPPORTED_FEATURE)
