@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 
 import pytest
@@ -144,9 +145,7 @@ async def test_a_peer_that_reset_the_connection_a_moment_ago_is_gone_without_a_f
         async with RawPeer.dialled(NodeKey.generate(), a.node_id, a.host, a.port) as peer:
             await peer.receive()
             required = Init(b"", from_bits([200]), (NETWORKS["regtest"].chain_hash,))
-            link = peer.writer.get_extra_info("socket")
-            # Both before the node's loop turns again: it reads the init of a peer that has gone.
-            link.send(peer.noise.seal(required.encode()))
-            link.shutdown(socket.SHUT_RDWR)
-            await peer.reset()
+            # Sent and closed before the loop turns again: the node reads the init of a peer that has gone.
+            os.write(peer.writer.get_extra_info("socket").fileno(), peer.noise.seal(required.encode()))
+            peer.writer.transport.abort()
         await a.closed(CloseCode.UNSUPPORTED_FEATURE)
