@@ -15,9 +15,6 @@ from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QPushButton, Q
 import gui
 from gui.dialogs import ask, choose, inform, until_closed
 
-# Of the offscreen platform, whenever a window has a fixed or a least size.
-pytestmark = pytest.mark.qt_log_ignore("does not support propagateSizeHints")
-
 
 @pytest.fixture
 def window(qapp: QApplication) -> Iterator[QWidget]:

@@ -17,7 +17,7 @@ from gui.opening import OpeningWindow, open_node
 from gui.theme import Theme
 from gui.words import Remedy
 
-pytestmark = [pytest.mark.qt_loop, pytest.mark.qt_log_ignore("does not support propagateSizeHints")]
+pytestmark = pytest.mark.qt_loop
 
 
 def make_node(home: Path, *options: str) -> Node:
