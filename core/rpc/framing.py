@@ -10,11 +10,17 @@ from core.rpc.tokens import NotJson, Token, member
 
 MAX_REQUEST_BYTES = 1 << 20
 """The longest request: eight times the hex of the longest message."""
+MAX_SIGNS = 4096
+"""Commas, brackets and strings of one request; no command takes a hundred. Each costs microseconds of the loop."""
+MAX_DEPTH = 20
+"""Of nesting; each level is parsed anew by who looks into it. The deepest filter that finds something has four."""
 
 _SPACE = re.compile(rb"[ \t\n\r]*")
-_OUTSIDE_STRING = re.compile(rb'["{}\[\]]')
-_INSIDE_STRING = re.compile(rb'["\\]')
+_OUTSIDE_STRING = re.compile(rb'[",{}\[\]]')
+_INSIDE_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+"""What certainly belongs to the string; behind it stands its end, or a backslash whose sign is still under way."""
 _OPENING = b"{["
+_QUOTE, _COMMA = b'",'
 _UNPAIRED = "backslashreplace"
 """A path that is no UTF-8 holds half surrogates; written as `\\udc80` they are JSON still."""
 
@@ -40,6 +46,7 @@ class RequestSplitter:
     def _restart(self) -> None:
         self._scanned = 0
         self._depth = 0
+        self._signs = 0
         self._in_string = False
 
     def feed(self, data: bytes) -> None:
@@ -88,24 +95,37 @@ class RequestSplitter:
             self._depth, self._scanned = 1, 1
         at, size = self._scanned, len(buffer)
         while at < size:
-            found = (_INSIDE_STRING if self._in_string else _OUTSIDE_STRING).search(buffer, at)
+            if self._in_string:
+                inside = _INSIDE_STRING.match(buffer, at)
+                assert inside is not None  # it matches nothing at all, if need be
+                at = inside.end()
+                if at == size or buffer[at] != _QUOTE:
+                    break
+                self._in_string = False
+                at += 1
+                continue
+            found = _OUTSIDE_STRING.search(buffer, at)
             if found is None:
                 at = size
                 break
-            sign = buffer[found.start()]
             at = found.end()
-            if sign == 0x5C:  # a backslash: what it escapes may still be under way
-                at += 1
-            elif sign == 0x22:
-                self._in_string = not self._in_string
-            elif sign in _OPENING:
-                self._depth += 1
-            else:
-                self._depth -= 1
-                if self._depth == 0:
-                    return at
+            if self._take_sign(buffer[found.start()]):
+                return at
         self._scanned = at
         return None
+
+    def _take_sign(self, sign: int) -> bool:
+        """Note a sign outside of strings; whether the value ends with it. Malformed when there are too many."""
+        self._signs += 1
+        if sign == _QUOTE:
+            self._in_string = True
+        elif sign in _OPENING:
+            self._depth += 1
+        elif sign != _COMMA:
+            self._depth -= 1
+        if self._signs > MAX_SIGNS or self._depth > MAX_DEPTH:
+            raise Malformed(_failed_to_parse(bytes(self._buffer)))
+        return self._depth == 0
 
 
 def _checked(value: bytes) -> list[tuple[Token, Token]]:

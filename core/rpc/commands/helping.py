@@ -6,11 +6,13 @@ from collections.abc import Awaitable
 from dataclasses import replace
 
 from core.rpc.commands.base import Command, Context, Json
-from core.rpc.errors import METHOD_NOT_FOUND, RpcError
+from core.rpc.errors import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
 from core.rpc.params import Param, optional, raw_text, read_params
 from core.rpc.tokens import Kind, Token
 
 _TO_CHECK = "command_to_check"
+_CHECKS_OF_CHECKS = 4
+"""Each looks at all parameters again, so a thousand of them would hold the loop for seconds."""
 
 
 def _help(context: Context, *, command: str | None) -> Json:
@@ -34,15 +36,17 @@ HELP = Command(
 )
 
 
-def _check(context: Context, *, command_to_check: str) -> Json | Awaitable[Json]:
+def _check(context: Context, *, command_to_check: str, depth: int = 0) -> Json | Awaitable[Json]:
     """Everything that the command looks at before it does something (jsonrpc.c, json_check)."""
+    if depth > _CHECKS_OF_CHECKS:
+        raise RpcError(INVALID_PARAMS, "too many checks of checks")
     command = context.commands.get(command_to_check)
     if command is None:
         raise RpcError(METHOD_NOT_FOUND, f"Unknown command '{command_to_check}'")
     context = replace(context, params=_without_command(context.params))
     values = read_params(context.params, command.params, context.node, quote=True, allow_extra=command.extra_params)
     if command is CHECK:
-        return _check(context, **values)
+        return _check(context, **values, depth=depth + 1)
     verdict = command.verify(context, **values) if command.verify is not None else None
     result: Json = {_TO_CHECK: command_to_check}
     return result if verdict is None else _after(verdict, result)
