@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,6 +153,15 @@ def test_dependencies_are_asked_for_unless_everyone_has_them() -> None:
     assert features.missing_dependency(features.from_bits([51])) == (50, 46)
     assert features.missing_dependency(features.from_bits([51, 47])) is None
     assert features.missing_dependency(features.from_bits([17])) is None  # payment_secret is ASSUMED
+
+
+@pytest.mark.parametrize("theirs", [b"\xaa" * 65_000, b"\x80" + bytes(64_999)], ids=["every odd bit", "one far bit"])
+def test_the_longest_feature_vector_is_judged_in_a_moment(theirs: bytes) -> None:
+    """Any stranger can send one; bit by bit it took seconds of the loop."""
+    began = time.process_time()
+    assert features.unacceptable_bit(theirs, features.LEYDEN_FEATURES) is None
+    features.missing_dependency(theirs)
+    assert time.process_time() - began < 0.1
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
