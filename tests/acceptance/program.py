@@ -24,11 +24,12 @@ class ProgramFailed(AssertionError):
 
 
 class InstalledLeyden(Leyden):
-    """`leyden --headless` as it is installed, listening on a port of the system's choice.
+    """`leyden --headless` as it is installed.
 
     `start(folder, *options)` waits until it runs, `launch` only starts it.
     """
 
+    program = (str(PROGRAMS / "leyden"),)
     overlay: Path | None = None
     """A changed tree that shadows the installed one, set by the mutation run."""
 
@@ -36,11 +37,6 @@ class InstalledLeyden(Leyden):
         super().__init__(folder)
         self._request_ids = itertools.count(1)
         self.environment: Mapping[str, str] = {} if self.overlay is None else {"PYTHONPATH": str(self.overlay)}
-
-    def _command_line(self, *args: str) -> Sequence[str]:
-        usual = ["--headless", "--network", "regtest", "--keystore", "memory", "--data-dir", str(self.data_dir)]
-        bind = [] if "--bind" in args else ["--bind", "127.0.0.1:0"]
-        return [str(PROGRAMS / "leyden"), *usual, *bind, *args]
 
     @classmethod
     async def launch(cls, folder: Path, *args: str) -> InstalledLeyden:

@@ -24,6 +24,7 @@ class Leyden(Counterpart):
     """
 
     name = "leyden"
+    program: Sequence[str] = (sys.executable, "-m", "gui.main")
     environment: Mapping[str, str] = {"PYTHONPATH": str(REPOSITORY)}
     grace_s = 10.0
 
@@ -38,7 +39,8 @@ class Leyden(Counterpart):
 
     def _command_line(self, *args: str) -> Sequence[str]:
         node = ["--headless", "--network", "regtest", "--keystore", "memory", "--data-dir", str(self.data_dir)]
-        return [sys.executable, "-m", "gui.main", *node, *args]
+        bind = [] if "--bind" in args else ["--bind", "127.0.0.1:0"]
+        return [*self.program, *node, *bind, *args]
 
     def _take_output(self, line: str) -> None:
         self._add({"event": "line", "text": line})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,6 +30,11 @@ NEVER_RESOLVES = (".invalid", ".test")
 
 _refused: list[str] = []
 _real: dict[str, Callable[..., Any]] = {}
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C as usual: a shell that starts the tests in the background has it ignored, children included."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

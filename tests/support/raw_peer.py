@@ -1,12 +1,12 @@
 """A peer that does exactly what a test says: BOLT 8 over asyncio streams, and whatever messages it is told to send.
 
-    async with RawPeer.dialled(key, node_id, "127.0.0.1", port) as peer:
-        await peer.exchange_init()
-        await peer.send(b"\\x94\\x19hello")
-        assert await peer.receive() == ...
+async with RawPeer.dialled(key, node_id, "127.0.0.1", port) as peer:
+    await peer.exchange_init()
+    await peer.send(b"\\x94\\x19hello")
+    assert await peer.receive() == ...
 
-    async with RawListener(key) as listener:      # node dials listener.port
-        peer = await listener.accept()
+async with RawListener(key) as listener:      # node dials listener.port
+    peer = await listener.accept()
 """
 
 from __future__ import annotations
