@@ -173,6 +173,16 @@ def test_short_channel_ids_have_three_forms() -> None:
     assert ShortChannelId.from_int(int(scid)) == scid
 
 
+def test_short_channel_ids_reach_the_ends_of_their_fields() -> None:
+    last = ShortChannelId(0xFFFFFF, 0xFFFFFF, 0xFFFF)
+    assert ShortChannelId.parse("16777215x16777215x65535") == last
+    assert ShortChannelId.from_int(2**64 - 1) == last
+    assert ShortChannelId.from_int(0) == ShortChannelId.parse("0x0x0")
+    for value in (-1, 2**64):
+        with pytest.raises(OutOfRange):
+            ShortChannelId.from_int(value)
+
+
 @pytest.mark.parametrize("text", ["", "1x2", "1x2x3x4", "ax1x1", "16777216x0x0", "1x16777216x0", "1x1x65536", "1x1x²"])
 def test_what_is_no_short_channel_id_is_refused(text: str) -> None:
     with pytest.raises(OutOfRange):
