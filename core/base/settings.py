@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import os
+import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from core.bolt.address import AddressError, parse_port
 from core.bolt.networks import NETWORKS
 
 MAX_ALIAS_BYTES = 32
+MAX_CONFIG_BYTES = 1 << 20
 Kind = Literal["text", "choice", "flag", "path", "list"]
 Origin = Literal["cmdline", "env", "config", "default"]
 
@@ -169,7 +172,7 @@ def parse_arguments(argv: Sequence[str], environ: Mapping[str, str] | None = Non
     environment = _from_environment(environ or {})
     try:
         profile = ProfilePaths(
-            Path(_first("data-dir", given, environment) or default_data_dir()),
+            Path(os.path.expanduser(_first("data-dir", given, environment) or default_data_dir())),
             str(_first("network", given, environment) or "bitcoin"),
         )
         return _resolve({"cmdline": given, "env": environment, "config": _from_profile(profile.config)})
@@ -200,24 +203,37 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _from_profile(config: Path) -> dict[str, Any]:
     try:
-        text = config.read_text(encoding="utf-8")
+        text = _read_config(config)
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingInvalid(name="config.toml", value=str(config), reason=str(error), origin="config") from None
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number beyond Python's limit is no TOMLDecodeError
         raise SettingInvalid(name="config.toml", value=str(config), reason=str(error), origin="config") from None
     allowed = {setting.name: setting for setting in SETTINGS if setting.profile}
     for name, value in table.items():
         if name not in allowed:
             raise SettingInvalid(name=name, value=value, reason="config.toml has no such setting", origin="config")
         wanted: type = {"flag": bool, "list": list}.get(allowed[name].kind, str)
-        if not isinstance(value, wanted):
-            reason = f"it should be a {wanted.__name__}"
+        reason = f"it should be a {wanted.__name__}" if not isinstance(value, wanted) else ""
+        if isinstance(value, list) and not all(isinstance(each, str) for each in value):
+            reason = reason or "it should be a list of texts"
+        if reason:
             raise SettingInvalid(name=name, value=value, reason=reason, origin="config")
     return table
+
+
+def _read_config(config: Path) -> str:
+    # Not blocking, lest a FIFO holds the start for ever.
+    with open(config, "rb", opener=lambda path, flags: os.open(path, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("it is not a regular file")
+        data = file.read(MAX_CONFIG_BYTES + 1)
+    if len(data) > MAX_CONFIG_BYTES:
+        raise OSError(f"it is longer than {MAX_CONFIG_BYTES} bytes")
+    return data.decode()
 
 
 def _resolve(sources: Mapping[str, Mapping[str, Any]]) -> Settings:
@@ -242,13 +258,20 @@ def _checked(setting: Setting, value: Any, origin: str) -> Any:
     if setting.choices and value not in setting.choices:
         raise refuse(f"{value!r} is none of {', '.join(setting.choices)}")
     if setting.kind == "path":
-        return Path(value).expanduser().absolute()
+        if not value or "\0" in value:
+            raise refuse("it is not a path")
+        try:
+            return Path(value).expanduser().absolute()
+        except RuntimeError:  # `~name` of nobody
+            raise refuse(f"{value!r} is in nobody's home folder") from None
     if setting.kind == "list":
         for text in value:
             reason = _bind_fault(text)
             if reason:
                 raise refuse(reason)
         return tuple(value)
+    if setting.name == "alias" and not value.isprintable():
+        raise refuse("it holds characters that cannot be shown")
     if setting.name == "alias" and len(value.encode()) > MAX_ALIAS_BYTES:
         raise refuse(f"it has {len(value.encode())} bytes, at most {MAX_ALIAS_BYTES} fit")
     if setting.name == "color" and not _is_color(value):

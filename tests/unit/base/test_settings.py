@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ def test_a_flag_beats_the_environment_which_beats_the_profile(tmp_path: Path) ->
         ("alias = 'x", "config.toml"),
         ("keystore = 'paper'", "keystore"),
         ("offline = 'yes'", "offline"),
+        ("bind = [1]", "bind"),
+        ("passphrase-file = '~nobody-has-this-name/x'", "passphrase-file"),
+        ('passphrase-file = "a\\u0000b"', "passphrase-file"),
+        ('alias = "\\u202Egpj"', "alias"),
+        ("alias = " + "9" * 5_000, "config.toml"),
+        ("alias = " + "[" * 5_000 + "]" * 5_000, "config.toml"),
+        ("#" * 1_100_000, "config.toml"),
     ],
 )
 def test_a_profile_that_cannot_be_used_names_the_setting(tmp_path: Path, config: str, name: str) -> None:
@@ -68,6 +76,21 @@ def test_an_environment_that_cannot_be_used_names_the_setting() -> None:
     with pytest.raises(SettingInvalid) as caught:
         parse_arguments([], {"LEYDEN_OFFLINE": "perhaps"})
     assert (caught.value.name, caught.value.origin) == ("offline", "env")
+
+
+def test_an_environment_that_is_no_utf8_names_the_setting() -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        parse_arguments([], {"LEYDEN_ALIAS": "a\udc80"})
+    assert (caught.value.name, caught.value.origin) == ("alias", "env")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+def test_a_profile_that_is_a_fifo_does_not_hold_the_start(tmp_path: Path) -> None:
+    config = ProfilePaths(tmp_path, "regtest").config
+    config.parent.mkdir(parents=True)
+    os.mkfifo(config)
+    with pytest.raises(SettingInvalid, match="regular file"):
+        parse_arguments(["--data-dir", str(tmp_path), "--network", "regtest"])
 
 
 @pytest.mark.parametrize(
