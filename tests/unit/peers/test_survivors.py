@@ -12,7 +12,7 @@ import pytest
 
 from core.base.events import ConnectProgress, Direction, PeerConnected, PeerDisconnected
 from core.bolt.keys import NodeKey
-from core.peers.reasons import CloseCode
+from core.peers.reasons import CloseCode, closed_by_us
 from tests.support.clock import ManualClock
 from tests.support.peers import TestNode, node, turns, two_keys, until
 from tests.support.raw_peer import RawListener, RawPeer
@@ -23,9 +23,11 @@ def _codes(a: TestNode) -> list[CloseCode]:
     return [closed.reason.code for closed in a.manager.closed_connections]
 
 
-async def test_a_newer_connection_replaces_the_older_only_once_its_init_is_there() -> None:
-    key = NodeKey.generate()
-    async with node() as a, RawPeer.dialled(key, a.node_id, a.host, a.port) as older:
+@pytest.mark.parametrize("ours_is_smaller", [True, False])
+async def test_a_newer_connection_replaces_the_older_only_once_its_init_is_there(ours_is_smaller: bool) -> None:
+    smaller, larger = two_keys()
+    ours, key = (smaller, larger) if ours_is_smaller else (larger, smaller)
+    async with node(key=ours) as a, RawPeer.dialled(key, a.node_id, a.host, a.port) as older:
         await older.exchange_init()
         await until(a.manager.peers)
         async with RawPeer.dialled(key, a.node_id, a.host, a.port) as newer:
@@ -35,7 +37,6 @@ async def test_a_newer_connection_replaces_the_older_only_once_its_init_is_there
             assert await older.receive() is None
             assert await newer.pong_after() == []
             assert len(a.manager.peers()) == 1
-            await older.close()
             await a.closed(CloseCode.REPLACED)
         kinds = [type(event) for event in a.events]
         assert kinds[:3] == [PeerConnected, PeerDisconnected, PeerConnected]
@@ -70,6 +71,21 @@ async def test_a_peer_that_comes_back_while_we_hold_a_dead_connection_is_taken_a
             await clock.advance(7)
             await until(lambda: _codes(a) == [CloseCode.REPLACED])
             assert await alive.pong_after() == []
+
+
+async def test_a_connection_that_was_ending_anyway_keeps_its_own_reason_when_the_peer_comes_back() -> None:
+    key = NodeKey.generate()
+    async with node() as a, RawPeer.dialled(key, a.node_id, a.host, a.port) as older:
+        await older.exchange_init()
+        await until(a.manager.peers)
+        (session,) = a.manager._sessions
+        session.close(closed_by_us(CloseCode.PING_UNANSWERED))
+        async with RawPeer.dialled(key, a.node_id, a.host, a.port) as newer:
+            await newer.exchange_init()
+            assert await newer.pong_after() == []
+            assert [event.reason.code for event in a.seen(PeerDisconnected)] == [CloseCode.PING_UNANSWERED]
+            await older.close()
+            await a.closed(CloseCode.PING_UNANSWERED)
 
 
 @dataclass
@@ -170,6 +186,55 @@ def _incoming(both: Crossing) -> list[object]:
         for session in each.manager._sessions
         if session.direction is Direction.IN
     ]
+
+
+@pytest.mark.parametrize("dialler_is_smaller", [True, False])
+async def test_two_dials_of_one_peer_whose_inits_cross_settle_on_one(dialler_is_smaller: bool) -> None:
+    """Each end sees another one complete last; the one who was dialled decides."""
+    smaller, larger = two_keys()
+    ours, theirs = (smaller, larger) if dialler_is_smaller else (larger, smaller)
+    clock = ManualClock()
+    async with (
+        node(key=ours, clock=clock) as a,
+        node(key=theirs, clock=clock) as b,
+        Relay(b.port) as first,
+        Relay(b.port) as second,
+    ):
+        relays = (first, second)
+        for relay in relays:
+            relay.back.shut()
+        dials = [asyncio.create_task(a.manager.connect(b.node_id, "127.0.0.1", relay.port)) for relay in relays]
+        await until(lambda: [session.transport.noise.act for session in b.manager._sessions] == [2, 2])
+        for relay in relays:
+            relay.forth.shut()
+            relay.back.open()
+        await until(lambda: len(a.seen(ConnectProgress)) == 6)
+        for relay in relays:
+            relay.back.shut()
+        for gate in (second.forth, first.forth, first.back, second.back):
+            gate.open()
+            await asyncio.sleep(0.02)
+        await asyncio.wait_for(asyncio.gather(*dials), 5)
+        await until(lambda: len(a.manager._sessions) == len(b.manager._sessions) == 1)
+        assert await a.manager.ping(b.node_id) == 132
+        await clock.advance(7)
+        assert await b.manager.ping(a.node_id) == 132
+
+
+async def test_a_peer_that_returns_while_it_is_being_disconnected_was_disconnected_on_request() -> None:
+    key = NodeKey.generate()
+    async with node() as a, RawPeer.dialled(key, a.node_id, a.host, a.port) as older:
+        await older.exchange_init()
+        await until(a.manager.peers)
+        gone = asyncio.create_task(a.manager.disconnect(key.node_id))
+        await turns()
+        async with RawPeer.dialled(key, a.node_id, a.host, a.port) as newer:
+            await newer.exchange_init()
+            await until(lambda: len(a.seen(PeerConnected)) == 2)
+            assert [event.reason.code for event in a.seen(PeerDisconnected)] == [CloseCode.REQUESTED]
+            await older.close()
+            await gone
+            assert await newer.pong_after() == []
 
 
 async def test_two_nodes_dialling_each_other_without_any_help_settle() -> None:
