@@ -42,7 +42,7 @@ class Wiretap:
 
     def after(self, cursor: int) -> list[CustomMessage]:
         """What came after `cursor` and is still kept, oldest first."""
-        if not self._ring:
+        if not self._ring or cursor >= self._cursor:
             return []
         # Cursors grow by one, so the place of the first one wanted is known.
         return list(islice(self._ring, max(0, cursor + 1 - self._ring[0].cursor), None))

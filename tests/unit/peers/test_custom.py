@@ -182,3 +182,11 @@ async def test_totals_count_what_passed_also_of_peers_that_are_gone() -> None:
         assert b.manager.messages_in == 11
         assert a.manager.bytes_out == b.manager.bytes_in > 10 * 100
         assert b.manager.bytes_out == a.manager.bytes_in > 0
+
+
+async def test_a_cursor_that_no_message_will_ever_have() -> None:
+    async with node() as a, RawPeer.dialled(NodeKey.generate(), a.node_id, a.host, a.port) as peer:
+        await peer.exchange_init()
+        await peer.send(b"\x80\x01x")
+        await until(a.manager.custom_messages)
+        assert a.manager.custom_messages(after=2**64 - 1) == []
