@@ -133,16 +133,18 @@ class PeerManager:
         Raises HostNotValid, HostNotSimple, OwnNodeId, NoAddressKnown, AllAddressesFailed, DisconnectedDuringConnect.
         Cancelling leaves the dial to whoever else waits for the same peer.
         """
-        given = None
+        addresses: list[Address] = []
         if host is not None:
-            given = await resolve_host(host, port, self._network.default_port, self._resolver)
+            addresses = [await resolve_host(host, port, self._network.default_port, self._resolver)]
         if node_id == self._key.node_id:
             raise OwnNodeId(node_id=node_id)
+        if host is None and self._living(node_id) is None:
+            addresses = in_dialling_order(await self._book.addresses(node_id))
+        # Looked at after every wait: meanwhile the peer may have come by itself, and the node may have stopped.
         if self._closed:
             raise DisconnectedDuringConnect(node_id=node_id)
         session = self._living(node_id)
         if session is None:
-            addresses = [given] if given else in_dialling_order(await self._book.addresses(node_id))
             if not addresses and not self._dialler.is_dialling(node_id):
                 raise NoAddressKnown(node_id=node_id)
             await self._dialler.connect(node_id, addresses)
@@ -170,6 +172,7 @@ class PeerManager:
             raise PeerHasChannel(node_id=node_id, state=state)
         self._reconnector.rest(node_id)
         self._dialler.abandon(node_id)
+        self._abort_unfinished(node_id)
         for session in sessions:
             session.close(closed_by_us(CloseCode.REQUESTED))
         for session in sessions:
@@ -354,6 +357,12 @@ class PeerManager:
             self._strangers[host] -= 1
             if self._strangers[host] <= 0:
                 del self._strangers[host]
+
+    def _abort_unfinished(self, node_id: bytes) -> None:
+        """Connections of ours that outlived the dial they began in, since they were exchanging inits already."""
+        for session in tuple(self._sessions):
+            if session.node_id == node_id and session.direction is Direction.OUT and not session.was_established:
+                session.abort(closed_by_us(CloseCode.CANCELLED))
 
     def _abort_all(self) -> None:
         for session in tuple(self._sessions):

@@ -129,6 +129,7 @@ async def node(
     services: bool = False,
     resolver: Resolver = resolves_nothing,
     budget: LoopBudget | None = None,
+    book: Book | None = None,
     config: PeerConfig | None = None,
     **limits: float,
 ) -> AsyncIterator[TestNode]:
@@ -137,7 +138,7 @@ async def node(
     key = key or NodeKey.generate()
     config = config or PeerConfig()
     config = replace(config, limits=replace(config.limits, **limits))  # type: ignore[arg-type]
-    bus, book, channels = EventBus(), Book(), Channels()
+    bus, book, channels = EventBus(), book or Book(), Channels()
     manager = PeerManager(
         key=key,
         network=NETWORKS[network],

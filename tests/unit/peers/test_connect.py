@@ -26,7 +26,7 @@ from core.peers.errors import (
 )
 from core.peers.reasons import CloseCode
 from tests.support.clock import ManualClock
-from tests.support.peers import node, turns, until
+from tests.support.peers import Book, node, turns, until
 from tests.support.raw_peer import RawListener, RawPeer, regtest_init
 
 DEAD_IPV4 = Address(AddressKind.IPV4, "127.0.0.1", 1)
@@ -303,6 +303,21 @@ async def test_disconnect_during_connect_fails_every_waiting_connect() -> None:
                 await dial
 
 
+async def test_disconnect_during_connect_tries_no_further_address() -> None:
+    with _silent_listener() as port:
+        async with node() as a, node() as b:
+            assert b.address is not None
+            a.book.kept[b.node_id] = [Address(AddressKind.IPV4, "127.0.0.1", port), b.address]
+            dial = asyncio.create_task(a.manager.connect(b.node_id))
+            await until(lambda: len(a.seen(ConnectProgress)) == 2)
+            await a.manager.disconnect(b.node_id)
+            with pytest.raises(DisconnectedDuringConnect):
+                await dial
+            await turns()
+            assert len(a.seen(ConnectProgress)) == 2
+            assert a.manager._sessions == b.manager._sessions == set()
+
+
 async def test_a_peer_that_leaves_as_it_connects_is_no_success() -> None:
     async with node() as a, node() as b:
         # The moment the session stands its socket ends, before the waiting connect has run.
@@ -339,3 +354,43 @@ async def test_a_local_socket_is_dialled_by_its_path(tmp_path) -> None:
         assert str((await dial).address) == path
         await peer.close()
     server.close()
+
+
+class _SlowBook(Book):
+    """Knows one address and takes until `read` is set to say so."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__()
+        self.address = address
+        self.read = asyncio.Event()
+
+    async def addresses(self, node_id: bytes) -> list[Address]:
+        await self.read.wait()
+        return [self.address]
+
+
+async def test_nothing_is_dialled_when_the_peer_came_by_itself_while_its_addresses_were_looked_up() -> None:
+    async with RawListener() as listener:
+        book = _SlowBook(Address(AddressKind.IPV4, listener.host, listener.port))
+        async with node(book=book) as a:
+            dial = asyncio.create_task(a.manager.connect(listener.node_id))
+            await turns()
+            async with RawPeer.dialled(listener.key, a.node_id, a.host, a.port) as peer:
+                await peer.exchange_init()
+                await until(a.manager.peers)
+                book.read.set()
+                assert (await asyncio.wait_for(dial, 5)).direction is Direction.IN
+                assert a.seen(ConnectProgress) == []
+
+
+async def test_nothing_is_dialled_when_the_node_stopped_while_addresses_were_looked_up() -> None:
+    async with RawListener() as listener:
+        book = _SlowBook(Address(AddressKind.IPV4, listener.host, listener.port))
+        async with node(book=book) as a:
+            dial = asyncio.create_task(a.manager.connect(listener.node_id))
+            await turns()
+            await a.manager.aclose()
+            book.read.set()
+            with pytest.raises(DisconnectedDuringConnect):
+                await asyncio.wait_for(dial, 5)
+            assert a.seen(ConnectProgress) == []
