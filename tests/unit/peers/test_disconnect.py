@@ -143,3 +143,32 @@ async def test_a_connection_that_is_being_accepted_while_the_node_stops_is_not_l
         if stopping:
             await stopping
         assert a.manager._sessions == set()
+
+
+async def test_a_peer_that_reset_the_connection_a_moment_ago_is_gone_without_a_fault() -> None:
+    """The warning finds a socket that is closed already, so there is no end of stream left to write."""
+    async with node() as a:
+        async with RawPeer.dialled(NodeKey.generate(), a.node_id, a.host, a.port) as peer:
+            await peer.receive()
+            required = Init(b"", from_bits([200]), (NETWORKS["regtest"].chain_hash,))
+            # Sent and closed before the loop turns again: the node reads the init of a peer that has gone.
+            os.write(peer.writer.get_extra_info("socket").fileno(), peer.noise.seal(required.encode()))
+            peer.writer.transport.abort()
+        await a.closed(CloseCode.UNSUPPORTED_FEATURE)
+
+
+async def test_disconnect_ends_what_our_own_dial_left_behind() -> None:
+    """The peer came by itself while our dial of it was exchanging inits, which goes on after the dial is settled."""
+    async with node() as a, RawListener() as listener:
+        dial = asyncio.create_task(a.manager.connect(listener.node_id, listener.host, listener.port))
+        unfinished = await listener.accept()
+        await unfinished.receive()
+        async with RawPeer.dialled(listener.key, a.node_id, a.host, a.port) as peer:
+            await peer.exchange_init()
+            await dial
+            gone = asyncio.create_task(a.manager.disconnect(listener.node_id))
+            assert await peer.receive() is None
+            await gone
+        assert await unfinished.receive() is None
+        assert a.manager._sessions == set()
+        assert len(a.seen(PeerConnected)) == 1

@@ -155,6 +155,8 @@ async def test_a_flood_of_custom_messages_is_kept_within_bounds() -> None:
         await peer.pong_after()
         kept = a.manager.custom_messages()
         assert [message.cursor for message in kept] == list(range(151, 201))
+        assert a.manager.custom_messages(after=7) == kept
+        assert a.manager.custom_messages(after=190) == kept[-10:]
         await peer.send(*(b"\x94\x19" + bytes(30_000) for _ in range(20)))
         await peer.pong_after()
         assert len(a.manager.custom_messages()) == 3

@@ -104,6 +104,16 @@ async def test_a_name_without_addresses() -> None:
         await _resolve("node.example", None, none)
 
 
+async def test_a_name_that_the_resolver_cannot_even_encode() -> None:
+    async def idna(name: str, _port: int) -> list[Address]:
+        name.encode("idna")
+        raise AssertionError("it can be encoded")
+
+    with pytest.raises(HostNotValid) as caught:
+        await _resolve("a..b", None, idna)
+    assert caught.value.reason == NOT_KNOWN
+
+
 async def test_the_systems_resolver_gives_addresses_once_each() -> None:
     found = await system_resolver("127.0.0.1", 5)
     assert list(found) == [Address(V4, "127.0.0.1", 5)]
