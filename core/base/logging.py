@@ -72,8 +72,12 @@ class _BoundedQueueHandler(logging.handlers.QueueHandler):
 
 
 class _Listener(logging.handlers.QueueListener):
+    def __init__(self, records: queue.Queue[logging.LogRecord], file: logging.Handler) -> None:
+        super().__init__(records, file)
+        self._records = cast("queue.Queue[logging.LogRecord | None]", records)
+
     def enqueue_sentinel(self) -> None:
-        self.queue.put(None)  # waits for room, where logging's own would fail
+        self._records.put(None)  # waits for room, where logging's own would fail
 
 
 def _dropped_record(count: int) -> logging.LogRecord:

@@ -20,7 +20,7 @@ from core.chain.errors import ChainDamaged, ChainUnavailable
 from core.chain.headers import HEADER_BYTES, Block, BlockTree, HeaderRefused, double_sha256, mine_header
 from core.chain.source import Capability, ChainReorganised, Tip, TipChanged
 from core.chain.transactions import coinbase, merkle_root, txid
-from core.storage.files import PRIVATE_FILE, profile_errors
+from core.storage.files import PRIVATE_FILE, open_regular, profile_errors
 
 RECORD_BYTES = HEADER_BYTES + 4
 _RECORDS_A_SLICE = 100
@@ -156,7 +156,7 @@ def _read_slice(path: Path, offset: int, tree: BlockTree) -> int:
     """
     with profile_errors(path):
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 file.seek(offset)
                 data = file.read(_RECORDS_A_SLICE * RECORD_BYTES)
         except FileNotFoundError:

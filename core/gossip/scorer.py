@@ -15,10 +15,12 @@ import google_crc32c
 
 from core.base.finish import finish
 from core.storage.errors import FileDamaged
-from core.storage.files import profile_errors, set_aside, write_atomically
+from core.storage.files import open_regular, profile_errors, set_aside, write_atomically
 
 MAGIC = b"LEYSCORE"
 VERSION = 1
+MAX_FILE_BYTES = 64 << 20
+"""Two and a half million entries: some thirty times the channels that there are, both directions."""
 _HEAD = struct.Struct(">8sHI")
 _ENTRY = struct.Struct(">QBQd")
 _CHECKSUM_BYTES = 4
@@ -117,10 +119,13 @@ class Scorer:
     def _read(cls, path: Path) -> Scorer:
         with profile_errors(path):
             try:
-                content = path.read_bytes()
+                with open_regular(path) as file:
+                    content = file.read(MAX_FILE_BYTES + 1)
             except FileNotFoundError:
                 return cls(path, {}, "no file yet: nothing learned")
         try:
+            if len(content) > MAX_FILE_BYTES:
+                raise ScorerDamaged("is too long for a scorer file")
             entries = decode(content)
         except ScorerDamaged as error:
             damage = FileDamaged(path=path, set_aside=set_aside(path), reason=str(error))

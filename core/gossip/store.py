@@ -10,7 +10,7 @@ from pathlib import Path
 from core.base.finish import finish
 from core.gossip.store_format import StoreCounts, StoreDamaged, StoreParser
 from core.storage.errors import FileDamaged
-from core.storage.files import profile_errors, set_aside
+from core.storage.files import open_regular, profile_errors, set_aside
 
 _SLICE_BYTES = 32 * 1024
 """About half a millisecond of parsing: short enough for the thread not to take the interpreter from the loop."""
@@ -85,7 +85,7 @@ def _size(path: Path) -> int | None:
 
 def _feed_slice(path: Path, offset: int, parser: StoreParser) -> int:
     """Gives the bytes read, 0 at the end. The file is opened for each slice, so a cancelled read holds nothing."""
-    with profile_errors(path), path.open("rb") as file:
+    with profile_errors(path), open_regular(path) as file:
         file.seek(offset)
         data = file.read(_SLICE_BYTES)
     parser.feed(data)

@@ -6,11 +6,14 @@ Everything here blocks: call it through `asyncio.to_thread`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from core.storage.errors import ProfileUnusable
 
@@ -25,6 +28,15 @@ def profile_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ProfileUnusable(path=path, reason=error.strerror or str(error)) from error
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open for reading; OSError also for anything that is no file, and never a wait for a FIFO's other end."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _OPEN_FLAGS)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "is not a file", path)
+    return os.fdopen(handle, "rb")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
 from core.storage.database import Database
-from core.storage.files import write_atomically
+from core.storage.errors import ProfileUnusable
+from core.storage.files import open_regular, profile_errors, write_atomically
 
 ROW = "node_key"
 MAX_COPY_BYTES = 1024
@@ -44,10 +46,12 @@ class ProfileMarker:
         if self._copy is None:
             return None
         try:
-            with self._copy.open("rb") as file:
+            with profile_errors(self._copy), open_regular(self._copy) as file:
                 # What cannot be decoded must stay something, and never become the None of a first start.
                 return file.read(MAX_COPY_BYTES).decode(errors="replace")
-        except FileNotFoundError:
+        except ProfileUnusable:
+            if os.path.lexists(self._copy):  # a link to nowhere included: what cannot be read is no first start
+                raise
             return None
 
 
