@@ -36,6 +36,8 @@ _INIT = Init.TYPE
 _UNNAMED = Address(AddressKind.LOCAL, "", 0)
 _LINGER_S = 1.0
 """How long a peer that we said goodbye to may take to close its side."""
+_LOGGED_NOTICES = 20
+"""Of one connection: a peer that warns without end must not push everything else out of the log."""
 _PRINTED_BYTES = 400
 """Of a message that a warning quotes."""
 
@@ -88,6 +90,7 @@ class Session:
         "_deadline",
         "_established",
         "_gone",
+        "_notices",
         "address",
         "direction",
         "features",
@@ -123,6 +126,7 @@ class Session:
         self.stalled_since: float | None = None
         """Since when the watch has seen the peer not reading; kept by `keepalive`."""
         self._established = False
+        self._notices = 0
         self._connected_at = self._connected_wall = 0.0
         self._deadline: Deadline | None = None
         self._gone: asyncio.Future[None] | None = None
@@ -223,7 +227,11 @@ class Session:
     def noticed(self, said: ErrorMessage | WarningMessage) -> None:
         """The peer said something that has no consequence."""
         text = self.bounded(said.text)
-        _log.info("%s says: %s", self, text)
+        self._notices += 1
+        if self._notices <= _LOGGED_NOTICES:
+            _log.info("%s says: %s", self, text)
+        if self._notices == _LOGGED_NOTICES:
+            _log.info("what %s says from here on is not logged", self)
         self._context.bus.publish(
             PeerNotice(self.peer_id, isinstance(said, ErrorMessage), said.channel_id, text),
         )
