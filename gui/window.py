@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from core.node import Node
     from gui.tasks import WindowTasks
 
-_SIZE_EM = (104, 70)
+_SIZE_EM = (108, 70)
 _SMALLEST_EM = (48, 30)
 _RAIL_EM = 6
 _RAIL = (ActionId.SHOW_NODE, ActionId.SHOW_PEERS, ActionId.SHOW_MESSAGES)
@@ -61,7 +61,8 @@ class MainWindow(QMainWindow):
         self._node_id = node.node_id
         self._closing = False
         self.setObjectName("mainWindow")
-        self.setWindowTitle(self.tr("Leyden · {alias}").format(alias=bounded(node.alias, 32)))
+        # Qt puts the program's name behind it where the system wants that.
+        self.setWindowTitle(f"{bounded(node.alias, 32)} · {node.network.name}")
         self.setWindowIcon(icon("mark", theme, Role.BRASS))
         self.bridge = Bridge(node.bus, self)
         self.actions_table = Actions(theme, self)

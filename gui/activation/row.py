@@ -38,6 +38,8 @@ class StepRow(QWidget):
         self.status = status
         self.state = StepState.WAITING
         self._started: float | None = None
+        self.took_s = 0.0
+        """How long the step ran, once it has ended."""
         self._glyph = StateGlyph(theme)
         self._title = label(in_words(status), theme)
         self._name = label(status, theme, size=Size.CAPTION, tone="muted", fixed=True)
@@ -79,6 +81,7 @@ class StepRow(QWidget):
     def reset(self) -> None:
         self.state = StepState.WAITING
         self._started = None
+        self.took_s = 0.0
         self._duration.clear()
         self._show_detail("")
         self._notice.hide()
@@ -90,6 +93,7 @@ class StepRow(QWidget):
         if event.state is StepState.RUNNING and self._started is None:
             self._started = now
         if event.duration_s is not None:
+            self.took_s = event.duration_s
             self._duration.setText(duration_words(event.duration_s))
         self._show_detail(_detail_of(event))
         if event.state is StepState.FAILED and event.error is not None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QFrame, QVBoxLayout
 
 from gui.own_address import bound_addresses, own_uri
-from gui.theme import SPACE_GROUP, SPACE_RELATED, Role, Size, Theme
-from gui.widgets.basics import Chip, CopyButton, Elided, label, paragraph, row
+from gui.theme import SPACE_GROUP, SPACE_RELATED, Size, Theme
+from gui.widgets.basics import CopyButton, Elided, label, paragraph, row
 
 if TYPE_CHECKING:
     from core.node import Node
@@ -21,16 +21,13 @@ class RunningCard(QFrame):
         super().__init__()
         self._node, self._node_id = node, node.node_id
         self.setProperty("kind", "card")
-        self._chip = Chip(theme, "state_on", Role.OK)
         self._uri = Elided(theme, fixed=True)
         self._copy = CopyButton(theme, self.tr("node URI"))
         self._hint = paragraph("", theme, size=Size.TABLE, tone="muted")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(SPACE_GROUP, SPACE_GROUP - 4, SPACE_GROUP, SPACE_GROUP - 4)
         layout.setSpacing(SPACE_RELATED)
-        head = row(label(self.tr("Node URI"), theme, bold=True), self._chip)
-        head.insertStretch(1, 1)
-        layout.addLayout(head)
+        layout.addWidget(label(self.tr("Node URI"), theme, bold=True))
         address = row(self._uri, self._copy)
         address.setStretch(0, 1)
         layout.addLayout(address)
@@ -42,7 +39,6 @@ class RunningCard(QFrame):
 
     def refresh(self) -> None:
         uri = own_uri(self._node, self._node_id)
-        self._chip.show_state(self.tr("Running"), "state_on", Role.OK)
         self._uri.show_text(uri)
         self._copy.offer(uri)
         bound = bound_addresses(self._node)

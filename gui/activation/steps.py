@@ -34,8 +34,10 @@ def in_words(status: str) -> str:
 
 
 def duration_words(seconds: float) -> str:
-    """A duration as short as it stays true: `3 ms`, `1.4 s`, `2 min 5 s`."""
+    """A duration as short as it stays true: `< 1 ms`, `3 ms`, `1.4 s`, `2 min 5 s`."""
     translate = QCoreApplication.translate
+    if seconds < 0.0005:
+        return translate("Steps", "< 1 ms")
     if seconds < 0.9995:
         return translate("Steps", "{n} ms").format(n=round(seconds * 1000))
     if seconds < 60:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QSize, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from gui.tasks import WindowTasks
 
 TICK_MS = 100
+
+
+class _Page(QWidget):
+    """As high as its texts are at its width; the least height of a wrapped text is that of a narrow column."""
+
+    def minimumSizeHint(self) -> QSize:
+        least = super().minimumSizeHint()
+        return QSize(least.width(), 0) if self.hasHeightForWidth() else least
 
 
 class ActivationView(QScrollArea):
@@ -72,6 +80,9 @@ class ActivationView(QScrollArea):
             row = self.rows.get(event.status)
             if row is not None and event.task_id == self._task_id:
                 row.show_change(event, now, {Remedy.RETRY: self.start})
+        if self._began is not None:
+            # Steps run before the window is told of them; together they took no less than this.
+            self._began = min(self._began, now - sum(row.took_s for row in self.rows.values()))
         self._refresh()
 
     def show_task(self, event: TaskChanged) -> None:
@@ -190,7 +201,7 @@ class ActivationView(QScrollArea):
             inside.addWidget(part)
         inside.addLayout(foot)
         inside.addStretch(1)
-        page = QWidget()
+        page = _Page()
         outer = QHBoxLayout(page)
         outer.setContentsMargins(SPACE_PAGE, SPACE_PAGE, SPACE_PAGE, SPACE_PAGE)
         outer.addStretch(1)

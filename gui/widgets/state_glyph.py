@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, Qt, QTimer
+from PySide6.QtCore import QPointF, QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QHideEvent, QPainter, QPaintEvent, QPen, QShowEvent
 from PySide6.QtWidgets import QWidget
 
@@ -11,6 +11,11 @@ from gui.theme import ICON_LARGE, Role, Theme
 from gui.widgets.icons import paint_icon
 
 _STROKE = 1.5
+_MARK_STROKE = 1.8
+_TICK = (((6.0, 10.4), (8.8, 13.2), (14.2, 7.2)),)
+_CROSS = (((7.0, 7.0), (13.0, 13.0)), ((13.0, 7.0), (7.0, 13.0)))
+"""Lines in the glyph's 20 pixels; the icons of the set would come out too thin inside the circle."""
+Lines = tuple[tuple[tuple[float, float], ...], ...]
 _TURN_MS = 33
 _DEGREES_A_TICK = 12
 _ARC_DEGREES = 100
@@ -42,17 +47,22 @@ class StateGlyph(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self._state is StepState.DONE:
-            self._disc(painter, Role.OK, "tick")
+            self._disc(painter, Role.OK, _TICK)
         elif self._state is StepState.FAILED:
-            self._disc(painter, Role.ERROR, "cross")
+            self._disc(painter, Role.ERROR, _CROSS)
         else:
             self._ring(painter)
         painter.end()
 
-    def _disc(self, painter: QPainter, role: Role, icon_name: str) -> None:
+    def _disc(self, painter: QPainter, role: Role, lines: Lines) -> None:
         colour = self._theme.color(role)
         self._circle(painter, colour)
-        paint_icon(painter, QRectF(self.rect()).adjusted(4.5, 4.5, -4.5, -4.5), icon_name, colour)
+        pen = QPen(colour, _MARK_STROKE)
+        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+        pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+        painter.setPen(pen)
+        for line in lines:
+            painter.drawPolyline([QPointF(x, y) for x, y in line])
 
     def _ring(self, painter: QPainter) -> None:
         running = self._state is StepState.RUNNING

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from PySide6.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
 
 from core.base.events import NodeState, StepChanged, StepState, TaskChanged, TaskState
 from core.chain.errors import NoChainSource
@@ -51,7 +52,7 @@ def test_an_unknown_status_is_shown_by_its_name() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.0, "0 ms"), (0.0123, "12 ms"), (0.9996, "1.0 s"), (59.94, "59.9 s"), (125, "2 min 5 s")],
+    [(0.0, "< 1 ms"), (0.0006, "1 ms"), (0.0123, "12 ms"), (0.9996, "1.0 s"), (59.94, "59.9 s"), (125, "2 min 5 s")],
 )
 def test_durations_are_short_and_true(seconds: float, words: str) -> None:
     assert duration_words(seconds) == words
@@ -180,3 +181,23 @@ def test_only_a_running_step_that_is_seen_turns(window: MainWindow, node: FakeNo
     window.bridge.flush()
     assert not glyph.turning
     assert not window.activation._ticking.isActive()
+
+
+def test_the_page_of_a_running_node_needs_no_scroll_bar(window: MainWindow, node: FakeNode, qtbot: QtBot) -> None:
+    node.activate()
+    node.finish_steps(STATUSES, duration_s=0.001)
+    for status in STATUSES:
+        node.step(status, StepState.DONE, detail="a detail that is long enough to be wrapped in a narrow column")
+    node.bus.publish(TaskChanged(1, TaskState.OK))
+    node.change_state(NodeState.RUNNING)
+    window.bridge.flush()
+    bar = window.activation.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() == 0)
+
+
+def test_the_total_is_no_less_than_its_steps(window: MainWindow, node: FakeNode) -> None:
+    node.activate()
+    node.finish_steps(STATUSES, duration_s=0.1)
+    node.bus.publish(TaskChanged(1, TaskState.OK))
+    window.bridge.flush()
+    assert _total(window) == "Total 800 ms"
