@@ -38,16 +38,16 @@ def _all_failed(error: peers.AllAddressesFailed) -> Words:
             lines,
             (Remedy.EDIT_ADDRESS, Remedy.RETRY, Remedy.COPY_DETAILS),
         )
-    body = (
-        tr("{id} may be offline or behind a firewall.", id=short_id(error.node_id))
-        if len(lines) == 1
-        else tr(
-            "We tried {n} addresses and none worked. {id} may be offline or behind a firewall.",
-            n=len(lines),
-            id=short_id(error.node_id),
-        )
+    title = tr("Could not reach this node")
+    remedies = (Remedy.RETRY, Remedy.EDIT_ADDRESS, Remedy.COPY_DETAILS)
+    if len(lines) == 1:
+        return Words(title, lines[0], actions=remedies)
+    body = tr(
+        "We tried {n} addresses and none worked. {id} may be offline or behind a firewall.",
+        n=len(lines),
+        id=short_id(error.node_id),
     )
-    return Words(tr("Could not reach this node"), body, lines, (Remedy.RETRY, Remedy.EDIT_ADDRESS, Remedy.COPY_DETAILS))
+    return Words(title, body, lines, remedies)
 
 
 def attempt_words(attempt: peers.AddressAttempt, node: str) -> str:
@@ -158,7 +158,17 @@ def _ping_pending(error: peers.PingPending) -> Words:
     )
 
 
+_NO_SUCH_HOST = ("not known", "getaddrinfo", "nodename nor servname", "No address associated")
+
+
 def _host_not_valid(error: peers.HostNotValid) -> Words:
+    if any(part in error.reason for part in _NO_SUCH_HOST):
+        return Words(
+            tr("Host not found"),
+            tr("There is no “{host}”. Check its spelling, and that you are online.", host=bounded(error.host, 255)),
+            (bounded(error.reason),),
+            (Remedy.EDIT_ADDRESS, Remedy.RETRY, Remedy.COPY_DETAILS),
+        )
     return Words(
         tr("This host is not valid"),
         tr(

@@ -79,13 +79,14 @@ def _set_aside(error: storage.DatabaseDamaged | storage.FileDamaged) -> Words:
 
 
 def _no_keyring(error: wallet.NoUsableKeyring) -> Words:
+    found = tr("Found: {found}", found=error.found) if error.found else ""
     return Words(
         tr("No keyring found"),
         tr(
-            "This computer has no password store that Leyden trusts (found: {found}). {reason}",
-            found=bounded(error.found),
-            reason=bounded(error.reason),
+            "Leyden keeps your node key in a password store of the system that it trusts, and this computer offers "
+            "none. An encrypted file does as well."
         ),
+        tuple(bounded(line) for line in (found, *error.reason.split("; ")) if line),
         actions=(Remedy.USE_KEY_FILE, Remedy.RETRY, Remedy.QUIT),
     )
 

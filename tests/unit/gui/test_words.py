@@ -18,10 +18,12 @@ from core.peers.errors import (
     AddressAttempt,
     AllAddressesFailed,
     CustomTypeEven,
+    HostNotValid,
     ListenFailed,
     PeerHasChannel,
 )
 from core.storage.errors import DatabaseDamaged, ProfileLocked
+from core.wallet.errors import NoUsableKeyring
 from gui.words import TABLE, Remedy, action_words, bounded, words_for
 from gui.words_node import attempt_words
 from tests.support.fake_node import node_id
@@ -138,3 +140,26 @@ def test_an_error_that_nobody_foresaw_is_named_by_type_and_text() -> None:
 def test_foreign_text_is_cut_and_cleaned() -> None:
     assert bounded("a\x1b[31m\u202eb") == "a\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}b"
     assert bounded("x" * 600) == "x" * 500 + "…"
+
+
+def test_one_attempt_is_said_once() -> None:
+    attempt = AddressAttempt("1.2.3.4:1", ConnectPhase.DIALLING, "Connection refused")
+    words = words_for(AllAddressesFailed(node_id=node_id(1), attempts=(attempt,)))
+    assert "nothing listens on that port" in words.body
+    assert "firewall" not in words.body, "the host answered"
+    assert words.lines == ()
+
+
+def test_a_host_that_is_not_found_is_named_with_a_retry() -> None:
+    words = words_for(HostNotValid(host="exmaple.com", port=9735, reason="Name or service not known"))
+    assert words.title == "Host not found"
+    assert "“exmaple.com”" in words.body
+    assert Remedy.RETRY in words.actions
+
+
+def test_a_missing_keyring_keeps_its_reasons_out_of_the_sentence() -> None:
+    words = words_for(NoUsableKeyring(found="", reason="Secret Service: no bus; KWallet: no bus"))
+    assert words.lines == ("Secret Service: no bus", "KWallet: no bus")
+    assert "bus" not in words.body
+    found = words_for(NoUsableKeyring(found="keyring.backends.null.Keyring", reason="set by PYTHON_KEYRING_BACKEND"))
+    assert found.lines == ("Found: keyring.backends.null.Keyring", "set by PYTHON_KEYRING_BACKEND")
