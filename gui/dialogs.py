@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QMessageBox, QPushButton, QWidget
 
+from gui.widgets.basics import set_property
+
 
 async def until_closed(dialog: QDialog) -> int:
     """Open `dialog` and wait for its result: `QDialog.DialogCode`, or what its class gives instead.
@@ -60,7 +62,10 @@ async def choose(
     buttons: list[QPushButton] = []
     for index, label in enumerate(choices):
         role = QMessageBox.ButtonRole.DestructiveRole if index == destructive else QMessageBox.ButtonRole.AcceptRole
-        buttons.append(box.addButton(label, role))
+        made = box.addButton(label, role)
+        if index == destructive:
+            set_property(made, "kind", "danger")
+        buttons.append(made)
     box.setEscapeButton(QMessageBox.StandardButton.Cancel)
     if destructive is None:
         box.setDefaultButton(buttons[0])

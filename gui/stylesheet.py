@@ -47,6 +47,9 @@ QToolButton:pressed { background: @selection; }
 QToolButton:focus { border-color: @accent; }
 QToolButton[kind="rail"] { padding: 8px 4px; color: @muted; }
 QToolButton[kind="rail"]:checked { background: @selection; color: @text; }
+QToolButton[kind="tool"] { background: @surface; border: 1px solid @border; }
+QToolButton[kind="tool"]:hover { background: @sunken; }
+QToolButton[kind="tool"]:focus { border-color: @accent; }
 QToolButton[kind="segment"] { background: @surface; border: 1px solid @border; padding: 4px 12px; color: @muted; }
 QToolButton[kind="segment"]:checked { background: @selection; color: @text; }
 QToolButton[kind="segment"]:focus { border-color: @accent; }
@@ -68,7 +71,7 @@ QTableView:focus { border-color: @accent; }
 QTableView::item { padding: 0 8px; border: none; }
 QHeaderView { background: @surface; border: none; border-top-left-radius: 6px; border-top-right-radius: 6px; }
 QHeaderView::section { background: @surface; color: @muted; border: none; border-bottom: 1px solid @border;
-  padding: 4px 8px; }
+  padding: 4px 11px; }
 QTableCornerButton::section { background: @surface; border: none; }
 
 QMenuBar { background: @surface; color: @text; border-bottom: 1px solid @border; }
@@ -81,6 +84,7 @@ QMenu::item:disabled { color: @muted; }
 QMenu::separator { height: 1px; background: @border; margin: 4px 8px; }
 
 QAbstractScrollArea::corner { background: transparent; border: none; }
+QMessageBox, QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 QMessageBox QLabel#qt_msgbox_label { font-weight: bold; }
 QMessageBox QLabel#qt_msgbox_informativelabel { min-width: 32em; }
 QScrollArea { background: transparent; border: none; }

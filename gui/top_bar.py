@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
@@ -12,7 +13,7 @@ from core.bolt.keys import short_id
 from gui.own_address import own_uri
 from gui.phrases import bounded, tr
 from gui.theme import ICON_LARGE, SPACE_GROUP, SPACE_INSIDE, SPACE_RELATED, Role, Theme
-from gui.widgets.basics import Chip, CopyButton, Glyph, label, plain_tooltip, row, set_property
+from gui.widgets.basics import Chip, CopyButton, Elided, Glyph, label, row, set_property
 
 if TYPE_CHECKING:
     from core.node import Node
@@ -62,7 +63,8 @@ class TopBar(QFrame):
         self.network = Chip(theme, "peers", Role.MUTED)
         self.state = Chip(theme, "state_off", Role.MUTED)
         self._alias = label(bounded(node.alias, _ALIAS_MAX), theme)
-        self._uri = label("", theme, fixed=True, tone="muted")
+        self._uri = Elided(theme, fixed=True, tone="muted")
+        self._uri.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.copy = CopyButton(theme, self.tr("node URI"))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(SPACE_GROUP, SPACE_RELATED, SPACE_GROUP, SPACE_RELATED)
@@ -79,22 +81,22 @@ class TopBar(QFrame):
         if node.key_location == _MEMORY:
             layout.addWidget(self._not_kept(theme))
         layout.addLayout(row(self._alias, ColourDot(node.color, theme)))
-        layout.addStretch(1)
-        layout.addLayout(row(self._uri, self.copy, spacing=SPACE_INSIDE))
+        address = row(self._uri, self.copy, spacing=SPACE_INSIDE)
+        address.setStretch(0, 1)
+        layout.addLayout(address, 1)
         self._show_network()
         self.refresh()
 
     @property
     def uri(self) -> str:
-        return self._uri.text()
+        return self._uri.whole
 
     def refresh(self) -> None:
         """The node's state or addresses changed."""
         self.state.show_state(*state_look(self._node.state))
         uri = own_uri(self._node, self._node_id)
         self.copy.offer(uri)
-        self._uri.setText(uri.replace(self._node_id.hex(), short_id(self._node_id), 1))
-        self._uri.setToolTip(plain_tooltip(uri))
+        self._uri.show_text(uri.replace(self._node_id.hex(), short_id(self._node_id), 1), uri)
 
     def _not_kept(self, theme: Theme) -> Chip:
         chip = Chip(theme, "info", Role.WARN)

@@ -22,6 +22,7 @@ from core.bolt.types import MESSAGE_TYPES
 from gui.actions import ActionId, Actions
 from gui.messages.draft import FIRST_CUSTOM_ODD, LAST_TYPE, Draft, Form, preview, read_draft, size_words
 from gui.messages.type_field import TypeField
+from gui.peer_names import peer_name
 from gui.phrases import tr
 from gui.theme import ICON_SMALL, SPACE_INSIDE, SPACE_RELATED, Role, Size, Theme
 from gui.widgets.basics import Elided, button, label, paragraph, row, set_property
@@ -107,10 +108,10 @@ class Composer(QFrame):
     def peer_came(self, node_id: bytes) -> None:
         place = self._place(node_id)
         if place < 0:
-            self.peer.addItem(short_id(node_id), node_id)
+            self.peer.addItem(peer_name(self._node, node_id), node_id)
             self.peer.setItemData(self.peer.count() - 1, node_id.hex(), Qt.ItemDataRole.ToolTipRole)
         else:
-            self.peer.setItemText(place, short_id(node_id))
+            self.peer.setItemText(place, peer_name(self._node, node_id))
         if node_id == self._gone:
             self._gone = None
         self.refresh()
@@ -122,7 +123,7 @@ class Composer(QFrame):
             return
         if place == self.peer.currentIndex() and self.payload.toPlainText():
             self._gone = node_id
-            self.peer.setItemText(place, tr("{id} (gone)", id=short_id(node_id)))
+            self.peer.setItemText(place, tr("{id} (gone)", id=peer_name(self._node, node_id)))
         else:
             self.peer.removeItem(place)
         self.refresh()

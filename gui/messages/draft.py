@@ -88,7 +88,7 @@ def _read_payload(text: str, form: Form) -> tuple[bytes, str]:
     digits = "".join(text.split()).removeprefix("0x").removeprefix("0X")
     wrong = next((character for character in digits if character not in "0123456789abcdefABCDEF"), None)
     if wrong is not None:
-        return b"", tr("“{c}” is not a hex digit (0-9, a-f).", c=wrong)
+        return b"", tr("“{c}” is not a hex digit (0-9, a-f). Choose Text to send it as text.", c=wrong)
     if len(digits) % 2:
         return bytes.fromhex(digits[:-1]), tr("A byte has two hex digits; the last one has one.")
     payload = bytes.fromhex(digits)
@@ -113,5 +113,5 @@ def preview(wire: bytes) -> str:
     """`80 01 | 68 69`: type, then payload, cut with a count of what is left out."""
     payload = wire[2:PREVIEW_BYTES]
     left_out = len(wire) - 2 - len(payload)
-    shown = f"{wire[:2].hex(' ')} | {payload.hex(' ')}".rstrip()
+    shown = f"{wire[:2].hex(' ')} | {payload.hex(' ')}" if payload else wire[:2].hex(" ")
     return shown + (tr(" … {n} more", n=f"{left_out:,}") if left_out else "")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 
 from core.base.events import Direction, PeerConnected, PeerDisconnected
-from core.bolt.keys import short_id
 from gui.bridge import PeerChange
+from gui.peer_names import peer_name
 from gui.phrases import bounded, tr
 from gui.theme import Role, Size, Theme
 from gui.times import ago, exactly, milliseconds
@@ -236,7 +236,8 @@ class PeerModel(QAbstractTableModel):
         if role == SORT_ROLE:
             return _sort_key(row, column)
         if role == SEARCH_ROLE:
-            return f"{row.node_id.hex()} {row.info.address} {state_words(row)} {direction_words(row.info.direction)}"
+            words = (self._text(row, Column.NODE_ID), state_words(row), direction_words(row.info.direction))
+            return " ".join((row.node_id.hex(), str(row.info.address), *words))
         return None
 
     def _text(self, row: PeerRow, column: Column) -> str:
@@ -245,7 +246,7 @@ class PeerModel(QAbstractTableModel):
             case Column.STATE:
                 return state_words(row)
             case Column.NODE_ID:
-                return short_id(row.node_id)
+                return peer_name(self._node, row.node_id)
             case Column.ADDRESS:
                 return bounded(str(info.address), 80)
             case Column.DIRECTION:

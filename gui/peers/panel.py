@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QScrollArea, QToolButton, QVBoxLayout
 
 from core.bolt.features import LEYDEN_FEATURES, bits, feature_name
-from core.bolt.keys import short_id
 from gui.actions import ActionId, Actions
+from gui.peer_names import peer_name
 from gui.peers.model import PeerRow, direction_words, state_words
 from gui.phrases import bounded, tr
 from gui.theme import SPACE_GROUP, SPACE_INSIDE, SPACE_RELATED, Role, Size, Theme
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.node import Node
 
 _FEATURE_LINES_MAX = 200
-_WIDTH_EM = 24
+_WIDTH_EM = 27
 
 
 def feature_lines(features: bytes) -> list[str]:
@@ -50,6 +50,7 @@ class PeerPanel(QScrollArea):
         self._copy = CopyButton(theme, self.tr("node id"))
         self._chip = Chip(theme, "state_off", Role.MUTED)
         self._values: dict[str, QLabel] = {}
+        self._tools: dict[ActionId, QToolButton] = {}
         self._said = paragraph("", theme, size=Size.TABLE)
         self._said_head = label(self.tr("The peer said (not verified):"), theme, size=Size.CAPTION, tone="muted")
         self._list = paragraph("", theme, size=Size.TABLE)
@@ -87,6 +88,10 @@ class PeerPanel(QScrollArea):
     def said(self) -> str:
         return self._said.text()
 
+    def sizeHint(self) -> QSize:
+        """The table gets what is left, whichever buttons are shown."""
+        return QSize(self.minimumWidth(), super().sizeHint().height())
+
     def show_row(self, peer: PeerRow | None, said: str) -> None:
         """The row as it is now; None hides the panel."""
         self.setVisible(peer is not None)
@@ -95,13 +100,15 @@ class PeerPanel(QScrollArea):
             return
         if peer.node_id != self._node_id:
             self._node_id = peer.node_id
-            self._id.setText(short_id(peer.node_id))
+            self._id.setText(peer_name(self._node, peer.node_id))
             self._id.setToolTip(plain_tooltip(peer.node_id.hex()))
             self._copy.offer(peer.node_id.hex())
         if peer.connected:
             self._chip.show_state(state_words(peer), "state_on", Role.OK)
         else:
             self._chip.show_state(state_words(peer), "state_off", Role.MUTED)
+        for action_id, tool in self._tools.items():
+            tool.setVisible(peer.connected is (action_id is not ActionId.RECONNECT))
         self._show_values(peer)
         self._said.setText(bounded(said))
         for part in (self._said_head, self._said):
@@ -156,12 +163,16 @@ class PeerPanel(QScrollArea):
     def _buttons(self, actions: Actions) -> QHBoxLayout:
         buttons = QHBoxLayout()
         buttons.setSpacing(SPACE_INSIDE)
-        for action_id in (ActionId.PING, ActionId.MESSAGE_PEER, ActionId.RECONNECT, ActionId.DISCONNECT):
+        actions[ActionId.MESSAGE_PEER].setIconText(self.tr("Message"))
+        for action_id in (ActionId.PING, ActionId.MESSAGE_PEER, ActionId.DISCONNECT, ActionId.RECONNECT):
             tool = QToolButton()
             tool.setDefaultAction(actions[action_id])
-            tool.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+            tool.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            tool.setFont(self._theme.font(Size.TABLE))
+            tool.setProperty("kind", "tool")
             tool.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             tool.setAccessibleName(actions[action_id].text().replace("&", ""))
             buttons.addWidget(tool)
+            self._tools[action_id] = tool
         buttons.addStretch(1)
         return buttons

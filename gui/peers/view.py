@@ -8,7 +8,6 @@ from PySide6.QtCore import QEvent, QObject, QPoint, QSortFilterProxyModel, Qt, Q
 from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QHeaderView,
     QLineEdit,
     QMenu,
     QSplitter,
@@ -117,6 +116,10 @@ class PeersView(QWidget):
 
     # --- what a person does
 
+    def _paste(self) -> None:
+        """What the clipboard holds goes into the field, to be looked at; nothing is dialled."""
+        self.connect_bar.fill(QGuiApplication.clipboard().text().strip())
+
     def _copy_node_id(self) -> None:
         peer = self.selected()
         if peer is not None:
@@ -223,9 +226,11 @@ class PeersView(QWidget):
             self.empty.show_case(tr("Your node is not running."), tr("Start node"), start)
         elif not has_rows:
             self.empty.show_case(
-                tr("No peers yet. Paste a node's address above to make your first connection."),
-                tr("Connect…"),
-                self.focus_connect,
+                tr("No peers yet. Choose a practice peer above, or paste a node's address.")
+                if self._node.practice_peers
+                else tr("No peers yet. Paste a node's address above to make your first connection."),
+                tr("Paste address"),
+                self._paste,
             )
         elif self.sorted.rowCount() == 0:
             self.empty.show_case(
@@ -306,7 +311,7 @@ class PeersView(QWidget):
         table.fit_columns(
             {
                 Column.STATE: (tr("Connected"), True),
-                Column.NODE_ID: ("02ab12…9f3c04", False),
+                Column.NODE_ID: ("02ab12…9f3c04" + (" quiet" if self._node.practice_peers else ""), False),
                 Column.ADDRESS: ("203.0.113.199:65535", False),
                 Column.DIRECTION: (tr("Outbound"), True),
                 Column.LATENCY: (tr("not measured"), False),
@@ -315,7 +320,7 @@ class PeersView(QWidget):
                 Column.MESSAGES_OUT: ("999,999", False),
             }
         )
-        table.horizontalHeader().setSectionResizeMode(Column.ADDRESS, QHeaderView.ResizeMode.Stretch)
+        table.fill_with(Column.ADDRESS)
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.customContextMenuRequested.connect(self._open_menu)
         table.viewport().installEventFilter(self)

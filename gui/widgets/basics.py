@@ -78,20 +78,22 @@ class Elided(QLabel):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._mode = Qt.TextElideMode.ElideMiddle if fixed else Qt.TextElideMode.ElideRight
         self._whole = ""
+        self._hint = ""
 
     @property
     def whole(self) -> str:
         return self._whole
 
-    def show_text(self, text: str) -> None:
-        self._whole = text
+    def show_text(self, text: str, hint: str = "") -> None:
+        """`hint` is the tooltip, where that is to say more than the text itself."""
+        self._whole, self._hint = text, hint
         self.setAccessibleName(text)
         self._elide()
 
     def _elide(self) -> None:
         shown = QFontMetrics(self.font()).elidedText(self._whole, self._mode, self.width())
         self.setText(shown)
-        self.setToolTip(plain_tooltip(self._whole) if shown != self._whole else "")
+        self.setToolTip(plain_tooltip(self._hint or (self._whole if shown != self._whole else "")))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, super().minimumSizeHint().height())

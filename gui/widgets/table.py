@@ -38,6 +38,8 @@ class Table(QTableView):
         super().__init__()
         self.setAccessibleName(name)
         self.setItemDelegate(_Cells(self))
+        self._filling: tuple[int, int] | None = None
+        """The column that takes the room that is left, and its least width."""
         self._fonts = (theme.font(Size.TABLE), theme.font(Size.TABLE, fixed=True))
         self.setFont(self._fonts[0])
         self.setIconSize(QSize(ICON_SMALL - 2, ICON_SMALL - 2))
@@ -70,8 +72,21 @@ class Table(QTableView):
             )
             self.setColumnWidth(column, room + 3 * SPACE_RELATED)
 
+    def fill_with(self, column: int) -> None:
+        """Let one column take the room that the others leave, and no less than it has now."""
+        self._filling = (column, self.columnWidth(column))
+        self._fill()
+
+    def _fill(self) -> None:
+        if self._filling is None:
+            return
+        column, least = self._filling
+        others = self.horizontalHeader().length() - self.columnWidth(column)
+        self.setColumnWidth(column, max(least, self.viewport().width() - others))
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._fill()
         if event.size().height() < event.oldSize().height() and self.selectionModel().hasSelection():
             self.scrollTo(self.currentIndex())  # what was just selected stays in sight when its details open
 

@@ -168,5 +168,5 @@ def test_counts_and_preview() -> None:
     draft = read_draft(32769, "hello", Form.TEXT)
     assert size_words(draft) == "5 bytes payload, 7 on the wire, at most 65,535"
     assert preview(draft.wire) == "80 01 | 68 65 6c 6c 6f"
-    assert preview(bytes.fromhex("8001")) == "80 01 |"
+    assert preview(bytes.fromhex("8001")) == "80 01"
     assert preview(bytes(100)).endswith("… 52 more")

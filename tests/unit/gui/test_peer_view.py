@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
+from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from core.base.events import ConnectPhase, ConnectProgress, Direction
@@ -17,7 +17,7 @@ from core.peers.events import PeerNotice
 from core.peers.practice import PracticePeer
 from gui.actions import ActionId
 from gui.peers.connect_text import understand
-from gui.peers.model import NODE_ID_ROLE
+from gui.peers.model import NODE_ID_ROLE, Column
 from gui.peers.panel import feature_lines
 from gui.tasks import WindowTasks
 from gui.theme import Theme
@@ -47,7 +47,7 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
-def _click(window: MainWindow, name: str) -> None:
+def _click(window: QWidget, name: str) -> None:
     found = window.findChild(QPushButton, name)
     assert isinstance(found, QPushButton)
     found.click()
@@ -396,3 +396,59 @@ def test_a_node_that_stops_leaves_nobody_connected(peers: MainWindow, node: Fake
     peers.bridge.flush()
     assert peers.peers.model.counts() == (0, 0, 3)
     assert not peers.peers.connect_bar.button.isEnabled()
+
+
+# --- first steps
+
+
+@pytest.fixture
+def practice(qtbot: QtBot, theme: Theme) -> tuple[MainWindow, FakeNode]:
+    """A running node beside a practice peer that is not connected yet."""
+    node = FakeNode()
+    node.practice_peers = (PracticePeer("echo", OTHER, address()),)
+    node.run()
+    window = MainWindow(node, WindowTasks(), theme)  # type: ignore[arg-type]
+    qtbot.addWidget(window, before_close_func=lambda widget: widget.close_now())
+    window.show()
+    window.show_view(ActionId.SHOW_PEERS)
+    return window, node
+
+
+def test_an_empty_list_offers_to_paste_and_dials_nobody(practice: tuple[MainWindow, FakeNode]) -> None:
+    window, node = practice
+    QGuiApplication.clipboard().setText(f" {URI}\n")
+    _click(window.peers, "emptyAction")
+    assert window.peers.connect_bar.field.text() == URI
+    assert window.peers.connect_bar.button.isEnabled()
+    assert node.fake_peers.connects == []
+
+
+def test_a_practice_peer_is_called_by_its_name(practice: tuple[MainWindow, FakeNode]) -> None:
+    window, node = practice
+    node.fake_peers.arrive(OTHER, address())
+    window.bridge.flush()
+    name = f"{short_id(OTHER)} echo"
+    assert window.peers.sorted.index(0, Column.NODE_ID).data() == name
+    assert window.messages.composer.peer.itemText(0) == name
+    window.peers.filter.setText("echo")
+    assert window.peers.sorted.rowCount() == 1
+
+
+def test_the_panel_has_the_buttons_that_apply(peers: MainWindow, node: FakeNode) -> None:
+    def shown() -> list[str]:
+        tools = peers.peers.panel.findChildren(QToolButton)
+        return [tool.text() for tool in tools if tool.isVisible() and tool.text()]
+
+    peers.peers.select(node_id(11))
+    assert shown() == ["Ping", "Message", "Disconnect"]
+    node.fake_peers.leave(node_id(11))
+    peers.bridge.flush()
+    assert shown() == ["Connect again"]
+
+
+def test_a_narrow_list_keeps_the_addresses_legible(peers: MainWindow, qtbot: QtBot) -> None:
+    table = peers.peers.table
+    least = table.columnWidth(Column.ADDRESS)
+    peers.resize(peers.minimumSize())
+    qtbot.waitUntil(lambda: table.horizontalScrollBar().maximum() > 0)
+    assert 100 < table.columnWidth(Column.ADDRESS) <= least
