@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import AsyncExitStack
 from typing import TypeVar
 
@@ -36,6 +37,7 @@ from core.rpc.server import RpcServer
 from core.storage.database import Database
 from core.storage.profile import Profile, check_socket_path
 from core.wallet.choice import choose_keystore
+from core.wallet.errors import KeyFileUnsafe
 from core.wallet.keystore import KeyMarker, KeyStoreKind
 from core.wallet.marker import ProfileMarker
 from core.wallet.node_key import open_node_key
@@ -176,6 +178,10 @@ class Node:
 
     async def _open_key(self, marker: ProfileMarker, keystore: str | None, passphrase: Passphrase | None) -> None:
         kind = keystore or await self._keystore_kind(marker)
+        if kind == KeyStoreKind.KEYRING and self._key_file_lies_here() and await marker.get() is None:
+            # A first start would make another key, and the one that is there would be forgotten.
+            reason = "it holds a key that this profile's records do not name: use --keystore file, or move it away"
+            raise KeyFileUnsafe(path=self.paths.key_file, reason=reason)
         if passphrase is None and kind == KeyStoreKind.FILE and self.settings.passphrase_file is not None:
             passphrase = read_passphrase_file(self.settings.passphrase_file)
         store = choose_keystore(
@@ -190,11 +196,16 @@ class Node:
             log.info("made a new key")
 
     async def _keystore_kind(self, marker: ProfileMarker) -> str:
-        """The setting; when nobody set it, the store that this profile's key was put into."""
-        text = await marker.get()
-        if text is None or self.settings.origin("keystore") != "default":
+        """The setting; when nobody set it, the store that this profile's key was put into, or is found in."""
+        if self.settings.origin("keystore") != "default":
             return self.settings.keystore
-        return KeyMarker.decode(text).keystore
+        text = await marker.get()
+        if text is not None:
+            return KeyMarker.decode(text).keystore
+        return KeyStoreKind.FILE if self._key_file_lies_here() else self.settings.keystore
+
+    def _key_file_lies_here(self) -> bool:
+        return os.path.lexists(self.paths.key_file)
 
     async def _activate(self, handle: TaskHandle) -> Lightning:
         lightning = await activate(self._factories(), handle)

@@ -29,7 +29,9 @@ class ProfileMarker:
 
     async def get(self) -> str | None:
         text = await self._database.read(_row)
-        if text is None and (text := await self._database.read(lambda _connection: self._read_copy())) is not None:
+        if (kept := text) is not None:
+            await self._database.read(lambda _connection: self._restore_copy(kept))
+        elif (text := await self._database.read(lambda _connection: self._read_copy())) is not None:
             await self.set(text)
         return text
 
@@ -41,6 +43,11 @@ class ProfileMarker:
             connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (ROW, text))
 
         await self._database.write(work)
+
+    def _restore_copy(self, text: str) -> None:
+        """Without a copy the next lost database would make a first start of this profile."""
+        if self._copy is not None and not os.path.lexists(self._copy):
+            write_atomically(self._copy, text.encode())
 
     def _read_copy(self) -> str | None:
         if self._copy is None:

@@ -25,8 +25,11 @@ class Passphrase:
         self._text = text
 
     def to_bytes(self) -> bytes:
-        """UTF-8 of the composed form (NFC), so that every system makes the same bytes of the same words."""
-        return unicodedata.normalize("NFC", self._text).encode()
+        """UTF-8 of the composed form (NFC), so that every system makes the same bytes of the same words.
+
+        Half surrogates, which a window may hand over, pass: the error about them would carry the whole text.
+        """
+        return unicodedata.normalize("NFC", self._text).encode(errors="surrogatepass")
 
     def __repr__(self) -> str:
         return "Passphrase()"

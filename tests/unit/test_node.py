@@ -18,7 +18,7 @@ from core.chain.errors import NoChainSource
 from core.node import Node
 from core.peers.errors import ListenFailed
 from core.storage.errors import ProfileLocked, SocketPathTooLong
-from core.wallet.errors import KeyMissing, MemoryKeyRefused, PassphraseNeeded, WrongPassphrase
+from core.wallet.errors import KeyFileUnsafe, KeyMissing, MemoryKeyRefused, PassphraseNeeded, WrongPassphrase
 from core.wallet.passphrase import Passphrase
 
 
@@ -168,6 +168,29 @@ async def test_a_profile_with_a_kept_key_is_never_given_one_in_memory(home: Path
     await node.stop()
     with pytest.raises(KeyMissing):
         await Node(practice(home)).start()
+
+
+@pytest.mark.parametrize("asked", [None, "keyring"])
+async def test_a_key_file_that_lost_its_records_is_opened_or_named_but_never_passed_over(
+    home: Path, asked: str | None
+) -> None:
+    settings = parse_arguments(["--network", "regtest", "--data-dir", str(home / "d"), "--offline"])
+    node = Node(settings)
+    await node.start(keystore="file", passphrase=Passphrase("correct horse"))
+    node_id = node.node_id
+    await node.stop()
+    for file in settings.paths.folder.glob("leyden.sqlite*"):
+        file.unlink()
+    settings.paths.key_marker.unlink()
+    if asked is None:
+        with pytest.raises(PassphraseNeeded):
+            await node.start()
+        await node.start(passphrase=Passphrase("correct horse"))
+        assert node.node_id == node_id
+        await node.stop()
+    else:
+        with pytest.raises(KeyFileUnsafe, match="records do not name"):
+            await node.start(keystore=asked)
 
 
 async def test_real_money_is_not_kept_in_memory_unless_said_so(home: Path) -> None:

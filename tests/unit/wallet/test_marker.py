@@ -100,3 +100,16 @@ async def test_a_damaged_copy_without_a_row_is_no_first_start_and_beside_a_row_d
         with pytest.raises(KeyDamaged):
             await start(keyring, marker)
     assert len(keyring.items) == 1
+
+
+async def test_a_lost_copy_is_made_anew_while_the_database_is_there(tmp_path: Path) -> None:
+    keyring = PretendKeyring()
+    async with opened(tmp_path) as marker:
+        node_id, _ = await start(keyring, marker)
+    (tmp_path / "node-id.json").unlink()
+    async with opened(tmp_path) as marker:
+        assert await start(keyring, marker) == (node_id, False)
+    for file in tmp_path.glob("leyden.sqlite*"):
+        file.unlink()
+    async with opened(tmp_path) as marker:
+        assert await start(keyring, marker) == (node_id, False)

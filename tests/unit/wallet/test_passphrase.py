@@ -70,3 +70,7 @@ def test_a_passphrase_shows_itself_nowhere_and_is_never_empty() -> None:
         pickle.dumps(words)
     with pytest.raises(ValueError, match="not empty"):
         Passphrase("")
+
+
+def test_half_a_surrogate_is_a_passphrase_like_any_other() -> None:
+    assert Passphrase("a\ud800b").to_bytes() == b"a\xed\xa0\x80b"
