@@ -315,6 +315,16 @@ class PeerManager:
         """An outgoing TCP connection stands."""
         self._sessions.add(session)
 
+    def is_only_dial(self, session: Session) -> bool:
+        """One outgoing connection to a peer gets past the handshake: of two, each end could keep another one."""
+        return not any(
+            other.node_id == session.node_id
+            and other.direction is Direction.OUT
+            and other.phase is ConnectPhase.INIT
+            and other.reason is None
+            for other in self._sessions
+        )
+
     def established(self, session: Session) -> None:
         """A session completed its init."""
         self._forget_stranger(session)

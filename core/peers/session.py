@@ -51,6 +51,9 @@ class SessionOwner(Protocol):
     def dialled(self, session: Session) -> None:
         """An outgoing TCP connection stands."""
 
+    def is_only_dial(self, session: Session) -> bool:
+        """Whether an outgoing connection may complete its handshake."""
+
     def established(self, session: Session) -> None:
         """Both inits are exchanged."""
 
@@ -268,8 +271,13 @@ class Session:
 
     def authenticated(self) -> None:
         self.node_id = self.transport.noise.remote_node_id
+        outgoing = self.direction is Direction.OUT
+        if outgoing and not self._context.owner.is_only_dial(self):
+            # Act three is not on its way yet, so for the peer this connection never was.
+            self.abort(closed_by_us(CloseCode.DUPLICATE))
+            return
         self.phase = ConnectPhase.INIT
-        if self.direction is Direction.OUT:
+        if outgoing:
             self._tell_progress()
         # BOLT 1: remote_addr tells the peer which address it came from; of a connection that it did not open we
         # know nothing worth telling.

@@ -2,18 +2,18 @@
 
 BOLT 1: a single connection per peer. A newer one wins once its init is complete, as in Core Lightning, because the
 older may be dead without anybody having noticed. But when two nodes dial each other at once, each may see the other's
-connection complete last, and both would close the one that the other keeps. The same can befall two connections that
-one node dials to two addresses of the other. So one side alone decides: of connections of opposite direction the node
-with the smaller id, of the same direction the one who was dialled. It closes the older at once; the other goes on with
-the newer and keeps the older until the decider has closed one of them, or for `GRACE_S`, in case the older was dead
-after all. Peers of other make settle with either conduct.
+connection complete last, and both would close the one that the other keeps. So for connections of opposite direction
+one side alone decides: the node with the smaller id closes the older at once; the other goes on with the newer and
+keeps the older until the decider has closed one of them, or for `GRACE_S`, in case the older was dead after all. Peers
+of other make settle with either conduct. Of its own dials a node lets only one past the handshake
+(`PeerManager.is_only_dial`), so that there are never more than two to choose from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from core.base.events import Direction, EventBus, PeerConnected, PeerDisconnected
+from core.base.events import EventBus, PeerConnected, PeerDisconnected
 from core.peers.deadlines import Deadlines
 from core.peers.reasons import CloseCode, CloseReason, closed_by_us
 from core.peers.session import Session
@@ -52,7 +52,7 @@ class Survivors:
         older = self._current.get(peer_id)
         if older is not None:
             replaced = older.reason or closed_by_us(CloseCode.REPLACED)
-            if older.reason is not None or self._we_decide(older, session):
+            if older.direction is session.direction or self._own_id < peer_id or older.reason is not None:
                 older.close(replaced)
             else:
                 self._elders.setdefault(peer_id, []).append(older)
@@ -82,11 +82,6 @@ class Survivors:
             del self._elders[peer_id]
         self._enter(living[-1])
         return None
-
-    def _we_decide(self, older: Session, newer: Session) -> bool:
-        if older.direction is newer.direction:
-            return newer.direction is Direction.IN
-        return self._own_id < newer.peer_id
 
     def _enter(self, session: Session) -> None:
         self._current[session.peer_id] = session
