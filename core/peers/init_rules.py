@@ -12,6 +12,10 @@ from core.bolt.wire import WireError
 from core.peers.reasons import CloseCode, CloseReason, closed_by_us
 
 
+MAX_FEATURES_BYTES = 8192
+"""Bits to 65,535: LND has no higher ones. Each connection keeps its peer's, and `listpeers` shows them all."""
+
+
 class Unacceptable(Exception):
     """The connection has to be closed."""
 
@@ -32,6 +36,9 @@ def check_init(message: bytes, *, ours: bytes, network: Network) -> Init:
     if init.networks is not None and network.chain_hash not in init.networks:
         raise Unacceptable(CloseCode.NO_COMMON_NETWORK, "", "No common network")
     theirs = init.all_features
+    if len(theirs) > MAX_FEATURES_BYTES:
+        words = f"features of {len(theirs)} bytes"
+        raise Unacceptable(CloseCode.MALFORMED, f"init: {words}", f"Invalid init: {words}")
     bit = unacceptable_bit(theirs, ours)
     if bit is not None:
         words = f"{bit} ({feature_name(bit)})"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from dataclasses import replace
 
 import pytest
 
+from core.bolt.features import LEYDEN_FEATURES
 from core.bolt.keys import NodeKey
 from core.bolt.messages import WarningMessage
 from core.peers import manager
 from core.peers.events import PeerNotice
+from core.peers.init_rules import MAX_FEATURES_BYTES
 from core.peers.reasons import CloseCode
 from tests.support.peers import node, until
-from tests.support.raw_peer import RawPeer
+from tests.support.raw_peer import RawPeer, regtest_init
 
 
 async def test_a_flood_of_warnings_fills_no_log_and_is_told_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
@@ -48,3 +51,16 @@ async def test_established_peers_are_bounded_too_and_leave_room_again(monkeypatc
         await until(lambda: len(a.manager.peers()) == 2)
         async with RawPeer.dialled(NodeKey.generate(), a.node_id, a.host, a.port) as peer:
             await peer.exchange_init()
+
+
+@pytest.mark.parametrize(("length", "accepted"), [(MAX_FEATURES_BYTES, True), (MAX_FEATURES_BYTES + 1, False)])
+async def test_an_init_with_endless_features_is_not_kept(length: int, accepted: bool) -> None:
+    features = bytes([0x80]).ljust(length - len(LEYDEN_FEATURES), b"\0") + LEYDEN_FEATURES
+    async with node() as a, RawPeer.dialled(NodeKey.generate(), a.node_id, a.host, a.port) as peer:
+        await peer.exchange_init(replace(regtest_init(), features=features))
+        if accepted:
+            await until(a.manager.peers)
+        else:
+            (warning,) = await peer.receive_all()
+            assert WarningMessage.decode(warning).text == f"Invalid init: features of {length} bytes"
+            await a.closed(CloseCode.MALFORMED)
