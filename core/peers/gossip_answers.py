@@ -23,8 +23,18 @@ _NO_SHORT_CHANNEL_IDS = b"\x00\x01\x00"
 """One byte of encoding (0, plain) and no ids."""
 
 
+_SHORTEST = {256: 432, 257: 142, 258: 138, 262: 35, 264: 45}
+"""Bytes of each message that is not served yet when all its lists are empty, its type included (BOLT 7)."""
+
+
 def ignore(_session: Session, _message: bytes) -> None:
     """Nothing to do with it yet."""
+
+
+def look_at_length(session: Session, message: bytes) -> None:
+    """Nothing to do with it yet. BOLT 1: a known message with insufficient length MUST close the connection."""
+    if len(message) < _SHORTEST[message[0] << 8 | message[1]]:
+        session.malformed(message)
 
 
 def answer_short_channel_ids(session: Session, message: bytes) -> None:
@@ -59,12 +69,8 @@ def accept_filter(session: Session, message: bytes) -> None:
 def handlers() -> dict[int, Handler]:
     """For the dispatch table: types 256 to 265 (BOLT 7), `announcement_signatures` apart."""
     return {
-        256: ignore,
-        257: ignore,
-        258: ignore,
+        **dict.fromkeys(_SHORTEST, look_at_length),
         261: answer_short_channel_ids,
-        262: ignore,
         263: answer_channel_range,
-        264: ignore,
         265: accept_filter,
     }

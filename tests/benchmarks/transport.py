@@ -33,8 +33,8 @@ from core.peers.values import SavedPeer
 
 SIZES = (60, 430, 65_535)
 _BATCH = 64
-_IGNORED_TYPE = b"\x01\x02"
-"""`channel_update`, which a node without a graph lets pass."""
+_IGNORED_TYPE = b"\x02\x01"
+"""`onion_message`, which a node that does not offer to relay any lets pass at any length."""
 
 
 class _Counts:

@@ -109,12 +109,34 @@ async def test_messages_without_a_type_are_ignored() -> None:
         assert await peer.pong_after() == []
 
 
-@pytest.mark.parametrize("type_", [7, 9, 256, 257, 258, 262, 264, 513])
-async def test_known_messages_that_are_not_served_pass_in_silence(type_: int) -> None:
+@pytest.mark.parametrize(
+    ("type_", "shortest"), [(7, 4), (9, 4), (256, 432), (257, 142), (258, 138), (262, 35), (264, 45), (513, 2)]
+)
+async def test_known_messages_that_are_not_served_pass_in_silence(type_: int, shortest: int) -> None:
     async with talking() as (a, peer):
-        await peer.send(type_.to_bytes(2, "big") + bytes(200))
+        message = type_.to_bytes(2, "big") + bytes(shortest - 2)
+        await peer.send(message, message + bytes(200))
         assert await peer.pong_after() == []
         assert a.seen(CustomMessage) == []
+
+
+@pytest.mark.parametrize(
+    ("type_", "shortest", "name"),
+    [
+        (256, 432, "channel_announcement"),
+        (257, 142, "node_announcement"),
+        (258, 138, "channel_update"),
+        (262, 35, "reply_short_channel_ids_end"),
+        (264, 45, "reply_channel_range"),
+    ],
+)
+async def test_gossip_that_is_too_short_closes_although_it_is_not_served(type_: int, shortest: int, name: str) -> None:
+    """BOLT 1: a known message with insufficient length for its contents MUST close the connection."""
+    async with talking() as (a, peer):
+        await peer.send(type_.to_bytes(2, "big") + bytes(shortest - 3))
+        (warning,) = await peer.receive_all()
+        assert WarningMessage.decode(warning).text.startswith(f"Invalid {name} ")
+        assert (await a.closed(CloseCode.MALFORMED)).detail == name
 
 
 async def test_a_warning_is_shown_and_nothing_follows() -> None:
