@@ -11,7 +11,6 @@ from core.bolt.networks import Network
 from core.bolt.wire import WireError
 from core.peers.reasons import CloseCode, CloseReason, closed_by_us
 
-
 MAX_FEATURES_BYTES = 8192
 """Bits to 65,535: LND has no higher ones. Each connection keeps its peer's, and `listpeers` shows them all."""
 

@@ -47,10 +47,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(path.name + ".tmp")
     with profile_errors(path):
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _OPEN_FLAGS, PRIVATE_FILE)
+        # Made anew: what lies there may have a wider mode, or be a link to something that is not ours to overwrite.
+        temporary.unlink(missing_ok=True)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN_FLAGS, PRIVATE_FILE)
         try:
-            if sys.platform != "win32":
-                os.fchmod(handle, PRIVATE_FILE)  # an older temporary file may have been wider
             remaining = memoryview(content)
             while remaining:
                 remaining = remaining[os.write(handle, remaining) :]

@@ -76,7 +76,7 @@ def open_database(path: Path | None, migrations: tuple[Migration, ...]) -> Opene
         _migrate(connection, None, migrations)
         return Opened(connection, None, None)
     with profile_errors(path):
-        missing = not path.exists()
+        missing = not os.path.lexists(path)  # a link to nowhere would be followed to make a file there
         if not missing and not path.is_file():
             raise ProfileUnusable(path=path, reason="is not a file")
     damage: DatabaseDamaged | None = None

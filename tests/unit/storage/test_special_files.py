@@ -17,6 +17,7 @@ from core.gossip.scorer import Scorer
 from core.gossip.store import open_gossip_store
 from core.storage.database import Database
 from core.storage.errors import ProfileUnusable
+from core.storage.files import write_atomically
 from core.wallet.marker import ProfileMarker
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
@@ -52,6 +53,25 @@ async def test_a_key_marker_that_leads_nowhere_is_no_first_start(tmp_path: Path)
     path.symlink_to(tmp_path / "gone")
     with pytest.raises(ProfileUnusable):
         await _marker(path)
+
+
+async def test_a_database_that_leads_nowhere_makes_no_file_there(tmp_path: Path) -> None:
+    (tmp_path / "leyden.sqlite").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ProfileUnusable, match="is not a file"):
+        await Database.open(tmp_path / "leyden.sqlite")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_link_in_the_place_of_the_temporary_file_is_not_written_through(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"keep")
+    victim.chmod(0o644)
+    (tmp_path / "file.tmp").symlink_to(victim)
+    write_atomically(tmp_path / "file", b"content")
+    assert (tmp_path / "file").read_bytes() == b"content"
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+    assert victim.read_bytes() == b"keep"
+    assert victim.stat().st_mode & 0o777 == 0o644
 
 
 async def test_a_scorer_without_end_is_not_read_into_memory(tmp_path: Path) -> None:
