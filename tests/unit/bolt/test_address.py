@@ -96,6 +96,27 @@ def test_what_can_never_be_an_address_says_so_in_core_lightnings_words(host: str
         parse_literal(host, 9735)
 
 
+def test_a_local_socket_may_have_as_long_a_path_as_the_system_takes() -> None:
+    longest = "/" + "x" * 106
+    assert parse_literal(longest, 9735) == Address(AddressKind.LOCAL, longest, 0)
+
+
+def test_ports_reach_to_the_ends_of_their_range() -> None:
+    assert split_host_port("a:1") == ("a", 1)
+    assert split_host_port("a:65535") == ("a", 65_535)
+    for port in ("0", "65536", "065535"):
+        with pytest.raises(AddressError):
+            split_host_port(f"a:{port}")
+
+
+def test_dns_names_reach_to_the_ends_of_their_lengths() -> None:
+    longest = ".".join(["x" * 63] * 4)
+    one_more = ".".join(["x" * 63] * 3 + ["x" * 62, "y"])
+    assert (len(longest), len(one_more)) == (255, 256)
+    assert is_dns_name(longest)
+    assert not is_dns_name(one_more)
+
+
 def test_addresses_come_from_what_the_socket_says() -> None:
     assert str(Address.from_socket_name(("10.0.0.1", 5))) == "10.0.0.1:5"
     assert str(Address.from_socket_name(("::ffff:10.0.0.1", 5, 0, 0))) == "10.0.0.1:5"

@@ -12,6 +12,8 @@ from core.bolt import features
 from core.bolt.address import Address, AddressKind
 from core.bolt.messages import (
     ALL_CHANNELS,
+    MAX_ANSWERED_PONG_BYTES,
+    MAX_PING_IGNORED_BYTES,
     ErrorMessage,
     Init,
     PeerStorage,
@@ -102,11 +104,43 @@ def test_any_bytes_decode_or_raise_only_a_wire_error(kind: type[Init] | type[Pin
     assert kind.decode(decoded.encode()) == decoded
 
 
+@pytest.mark.parametrize(
+    ("message", "written"),
+    [
+        (Init(b"\x01", b"\x02"), "0010" + "000101" + "000102"),
+        (ErrorMessage(ALL_CHANNELS, b"no"), "0011" + "00" * 32 + "00026e6f"),
+        (WarningMessage(b"\xab" * 32, b""), "0001" + "ab" * 32 + "0000"),
+        (Ping(258, b"\xff"), "0012" + "0102" + "0001ff"),
+        (Pong(b"\xff"), "0013" + "0001ff"),
+        (PeerStorage(b"\xff"), "0007" + "0001ff"),
+        (PeerStorageRetrieval(b"\xff"), "0009" + "0001ff"),
+    ],
+    ids=lambda part: part if isinstance(part, str) else type(part).__name__,
+)
+def test_messages_are_written_to_the_byte(message: Init | ErrorMessage | Ping | Pong, written: str) -> None:
+    assert message.encode().hex() == written
+    assert type(message).decode(bytes.fromhex(written)) == message
+    assert message_type(message.encode()) == message.TYPE
+
+
+def test_the_bounds_of_pings_are_those_of_bolt_1() -> None:
+    assert MAX_ANSWERED_PONG_BYTES == 65_532
+    assert len(Ping(0, bytes(MAX_PING_IGNORED_BYTES)).encode()) == 65_535
+
+
+def test_the_ends_of_printable_ascii_are_shown_and_their_neighbours_not() -> None:
+    assert ErrorMessage(ALL_CHANNELS, b" ~").text == " ~"
+    for byte in (b"\x1f", b"\x7f"):
+        assert ErrorMessage(ALL_CHANNELS, byte).text == byte.hex()
+
+
 def test_a_message_of_another_type_is_not_mistaken() -> None:
     with pytest.raises(OutOfRange):
         Ping.decode(Pong().encode())
-    with pytest.raises(Truncated):
-        message_type(b"\x00")
+    for short in (b"", b"\x00"):
+        with pytest.raises(Truncated):
+            message_type(short)
+    assert message_type(b"\x12\x34") == 0x1234
 
 
 @pytest.mark.parametrize("row", TYPE_ROWS, ids=lambda row: row["name"])

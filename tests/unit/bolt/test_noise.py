@@ -132,6 +132,22 @@ def test_has_message_waits_for_a_whole_header_then_a_whole_body() -> None:
     assert server.next_message() == b"hello"
 
 
+def test_what_is_buffered_and_missing_is_counted_from_the_first_unread_byte() -> None:
+    client, server = _pair()
+    first, second = client.seal(b"first"), client.seal(bytes(1000))
+    server.feed(first + second[:100])
+    assert server.buffered == len(first) + 100
+    assert server.missing == 0  # no length is known yet
+    assert server.next_message() == b"first"
+    assert server.buffered == 100
+    assert server.next_message() is None
+    assert server.missing == len(second) - 100
+    assert not server.has_message
+    server.feed(second[100:])
+    assert server.missing == 0
+    assert server.next_message() == bytes(1000)
+
+
 @pytest.mark.parametrize("position", [0, 17, 18, 38])
 def test_one_flipped_bit_ends_the_connection(position: int) -> None:
     client, server = _pair()
@@ -177,6 +193,10 @@ def test_random_bytes_never_raise_anything_but_a_noise_error(data: bytes) -> Non
         pass
     else:
         assert not server.handshake_complete
+
+
+def test_an_id_is_shortened_to_six_digits_at_each_end() -> None:
+    assert short_id(bytes(range(33))) == "000102…1e1f20"
 
 
 def test_no_secret_shows_in_a_repr_or_a_pickle() -> None:
