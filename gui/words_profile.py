@@ -27,11 +27,16 @@ def _setting(error: SettingInvalid) -> Words:
 
 
 def _locked(error: storage.ProfileLocked) -> Words:
+    folder = error.path.parent if error.path.suffix == ".lock" else error.path
     return Words(
         tr("This profile is in use"),
-        tr("Another Leyden (process {pid}) works in {path}. Use its window, or close it first.", **error.facts)
+        tr(
+            "Another Leyden (process {pid}) works in {path}. Use its window, or close it first.",
+            pid=error.pid,
+            path=folder,
+        )
         if error.pid
-        else tr("Another Leyden works in {path}. Use its window, or close it first.", path=error.path),
+        else tr("Another Leyden works in {path}. Use its window, or close it first.", path=folder),
         actions=(Remedy.RETRY, Remedy.QUIT),
     )
 
@@ -83,8 +88,8 @@ def _no_keyring(error: wallet.NoUsableKeyring) -> Words:
     return Words(
         tr("No keyring found"),
         tr(
-            "Leyden keeps your node key in a password store of the system that it trusts, and this computer offers "
-            "none. An encrypted file does as well."
+            "Leyden keeps your node's key in the system's password store, and found none here that it trusts. "
+            "An encrypted file works as well."
         ),
         tuple(bounded(line) for line in (found, *error.reason.split("; ")) if line),
         actions=(Remedy.USE_KEY_FILE, Remedy.RETRY, Remedy.QUIT),

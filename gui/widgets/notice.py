@@ -16,6 +16,8 @@ from gui.words import Remedy, Words, action_words, words_for
 
 Offers = Mapping[Remedy, Callable[[], object]]
 """What the place where the failure is shown can do about it."""
+_PLAIN = (Remedy.RETRY, Remedy.USE_KEY_FILE)
+"""Shown as the primary button where they come first."""
 
 
 class Notice(QFrame):
@@ -80,7 +82,7 @@ class Notice(QFrame):
                 widget.deleteLater()
         known = {Remedy.COPY_DETAILS: self._copy, **offers}
         for number, remedy in enumerate(remedy for remedy in words.actions if remedy in known):
-            kind = "primary" if number == 0 and remedy is Remedy.RETRY else ""
+            kind = "primary" if number == 0 and remedy in _PLAIN else ""
             self._buttons.addWidget(button(action_words(remedy), known[remedy], kind=kind, name=f"remedy-{remedy}"))
         self._buttons.addStretch(1)
 

@@ -126,6 +126,10 @@ def test_a_lock_without_a_known_holder_names_none() -> None:
     assert "process 12" in words_for(ProfileLocked(path=Path("/p"), pid=12)).body
 
 
+def test_a_profile_in_use_is_named_by_its_folder() -> None:
+    assert "works in /p/regtest." in words_for(ProfileLocked(path=Path("/p/regtest/leyden.lock"), pid=12)).body
+
+
 def test_damage_without_a_file_set_aside_says_that_it_was_left() -> None:
     error = DatabaseDamaged(path=Path("/p"), set_aside=None, reason="bad page")
     assert "left where it is" in words_for(error).body
