@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from core.base.events import ConnectFailed, ConnectPhase, ConnectProgress, Direction, StepState
 from core.bolt.keys import short_id
@@ -58,6 +58,8 @@ class ConnectBar(QWidget):
         self.field.setClearButtonEnabled(False)
         self.field.setAccessibleName(self.tr("Address of the node to connect to"))
         self.button = button(self.tr("Connect"), self.submit, kind="primary", name="connectButton")
+        self.button.setMinimumWidth(self.button.sizeHint().width())  # the field keeps its width when this says Cancel
+        self._practice: list[QPushButton] = []
         self._turning = StateGlyph(theme)
         self._glyph = Glyph("info", theme, Role.MUTED)
         self._line = label("", theme, size=Size.TABLE, tone="muted")
@@ -144,6 +146,7 @@ class ConnectBar(QWidget):
             made = button(peer.name, partial(self.fill, peer.uri), name=f"practice-{peer.name}")
             made.setToolTip(tr("Fill in the address of “{name}”", name=peer.name))
             line.addWidget(made)
+            self._practice.append(made)
         line.addStretch(1)
         return line
 
@@ -214,6 +217,8 @@ class ConnectBar(QWidget):
         self.button.setEnabled(dialling or (self._read.ready and self._node.lightning is not None))
         self._turning.setVisible(dialling)
         self.field.setReadOnly(dialling)
+        for practice in self._practice:
+            practice.setEnabled(not dialling)
 
     def _say(self, icon_name: str, role: Role, text: str) -> None:
         self._glyph.setVisible(bool(icon_name))

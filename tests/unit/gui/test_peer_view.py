@@ -423,6 +423,24 @@ def test_an_empty_list_offers_to_paste_and_dials_nobody(practice: tuple[MainWind
     assert node.fake_peers.connects == []
 
 
+async def test_the_field_keeps_its_text_and_width_during_a_dial(practice: tuple[MainWindow, FakeNode]) -> None:
+    window, _node = practice
+    bar = window.peers.connect_bar
+    bar.field.setText(URI)
+    width = bar.field.width()
+    bar.submit()
+    await _settle()
+    QApplication.processEvents()
+    assert bar.dialling
+    _click(window.peers, "practice-echo")
+    assert bar.field.text() == URI
+    assert bar.field.width() == width
+    bar.submit()
+    await _settle()
+    _click(window.peers, "practice-echo")
+    assert bar.field.text() != URI
+
+
 def test_a_practice_peer_is_called_by_its_name(practice: tuple[MainWindow, FakeNode]) -> None:
     window, node = practice
     node.fake_peers.arrive(OTHER, address())
