@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.base.events import NodeState, NodeStateChanged
+from core.base.events import Direction, NodeState, NodeStateChanged
 from core.bolt.keys import short_id
 from core.peers.events import PeerNotice
 from gui import dialogs
@@ -143,7 +143,9 @@ class PeersView(QWidget):
     def _reconnect(self) -> None:
         peer = self.selected()
         if peer is not None:
-            self.connect_bar.dial(f"{peer.node_id.hex()}@{peer.info.address}")
+            # Where an inbound connection came from is no address to reach the peer at; the core may know one.
+            inbound = peer.info.direction is Direction.IN
+            self.connect_bar.dial(peer.node_id.hex() if inbound else f"{peer.node_id.hex()}@{peer.info.address}")
 
     def _disconnect(self) -> None:
         peer = self.selected()

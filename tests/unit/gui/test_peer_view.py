@@ -398,6 +398,18 @@ def test_a_node_that_stops_leaves_nobody_connected(peers: MainWindow, node: Fake
     assert not peers.peers.connect_bar.button.isEnabled()
 
 
+async def test_connect_again_does_not_dial_where_an_inbound_peer_came_from(peers: MainWindow, node: FakeNode) -> None:
+    for number in (11, 12):
+        node.fake_peers.leave(node_id(number))
+        peers.bridge.flush()
+        peers.peers.select(node_id(number))
+        peers.actions_table[ActionId.RECONNECT].trigger()
+        await _settle()
+        node.fake_peers.answer()
+        await _settle()
+    assert [connect[1] for connect in node.fake_peers.connects] == ["203.0.113.11", None]
+
+
 # --- first steps
 
 
