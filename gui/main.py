@@ -39,9 +39,11 @@ def _run_window(settings: Settings) -> int:
     if not application.has_display():
         print("leyden: there is no display to open a window on. Run without one: leyden --headless", file=sys.stderr)
         return EXIT_USAGE
+    from core.base.hardening import keep_memory_private
     from gui.crash import CrashHandler
     from gui.session import open_window
 
+    keep_memory_private()
     crash = CrashHandler()
     crash.install()
     try:

@@ -23,6 +23,9 @@ class Limits:
     """Handshake and init together, after the TCP connection stands (CLN's connection_timeout_secs)."""
     drain_s: float = 5.0
     """How long a closing connection may take to send what is queued (CLN: then "forcing close")."""
+    incoming: int = 600
+    """Incoming connections in all. Node ids cost nothing, so a stranger could otherwise take every file descriptor of
+    the process (1,024 by default), and with them the RPC socket and the database."""
     unauthenticated: int = 512
     """Incoming connections that have not yet completed their init, in all."""
     unauthenticated_per_host: int = 256
@@ -31,7 +34,7 @@ class Limits:
     """Unsent bytes from which on a peer is no longer read, so that it cannot make us answer without end."""
     write_low_bytes: int = 16 * 1024
     """Unsent bytes at which it is read again."""
-    write_max_bytes: int = 4 * 1024 * 1024
+    write_max_bytes: int = 32 * 1024 * 1024
     """Unsent bytes at which a peer that does not read is dropped."""
     write_stall_s: float = 60.0
     """How long unsent bytes may stay above the high water before the peer is dropped."""

@@ -48,9 +48,6 @@ from core.peers.wiretap import Wiretap
 __all__ = ["ChannelStates", "ClosedConnection", "PeerBook", "PeerConfig", "PeerInfo", "PeerManager", "SavedPeer"]
 
 _LOOK_S = 1.0
-_INCOMING = 600
-"""Incoming connections in all. Node ids cost nothing, so a stranger could otherwise take every file descriptor of the
-process (1,024 by default), and with them the RPC socket and the database."""
 _PONG_HEADER_BYTES = 4
 
 
@@ -306,7 +303,7 @@ class PeerManager:
         self._strangers[host] += 1
         return not (
             self._closed
-            or sum(one.direction is Direction.IN for one in self._sessions) > _INCOMING
+            or sum(one.direction is Direction.IN for one in self._sessions) > limits.incoming
             or self._strangers.total() > limits.unauthenticated
             or self._strangers[host] > limits.unauthenticated_per_host
         )

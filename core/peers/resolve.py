@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeAlias
 
 from core.bolt.address import (
     Address,
@@ -18,6 +21,9 @@ from core.peers.errors import HostNotSimple, HostNotValid
 
 Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 """All addresses of a name, best first; OSError (`socket.gaierror`) when there are none."""
+
+_Found: TypeAlias = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
+"""What `socket.getaddrinfo` gives."""
 
 _FOR_LISTENING = ("autotor:", "statictor:")
 _DNS_PREFIX = "dns:"
@@ -35,14 +41,29 @@ _ORDER = {
 
 
 async def system_resolver(name: str, port: int) -> Sequence[Address]:
-    """The system's resolver, in a thread of the loop's pool."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    """The system's resolver. OSError (socket.gaierror) when it knows no such name.
+
+    Each look-up has a daemon thread of its own: a name server that stays silent holds neither the loop's pool, which
+    others need, nor the end of the process. The answer to a caller that was cancelled is dropped.
+    """
+    answer: Future[_Found] = Future()
+    threading.Thread(target=_look_up, args=(name, port, answer), name=f"resolve {name[:40]}", daemon=True).start()
     addresses: dict[Address, None] = {}
-    for family, _, _, _, sockaddr in found:
+    for family, _, _, _, sockaddr in await asyncio.wrap_future(answer):
         if family in (socket.AF_INET, socket.AF_INET6):
             addresses[Address.from_socket_name((str(sockaddr[0]), int(sockaddr[1])))] = None
     return list(addresses)
+
+
+def _look_up(name: str, port: int, answer: Future[_Found]) -> None:
+    if not answer.set_running_or_notify_cancel():
+        return
+    try:
+        found: _Found = list(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG))
+    except (OSError, UnicodeError) as error:
+        answer.set_exception(error)
+    else:
+        answer.set_result(found)
 
 
 async def resolve_host(host: str, port: int | None, default_port: int, resolver: Resolver) -> Address:

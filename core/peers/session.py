@@ -282,9 +282,7 @@ class Session:
         # BOLT 1: remote_addr tells the peer which address it came from; of a connection that it did not open we
         # know nothing worth telling.
         told = self.direction is Direction.IN and self.address.kind in (AddressKind.IPV4, AddressKind.IPV6)
-        init = Init(
-            b"", self._context.features, (self._context.network.chain_hash,), self.address if told else None
-        )
+        init = Init(b"", self._context.features, (self._context.network.chain_hash,), self.address if told else None)
         self.send(init.encode())
 
     def received(self, message: bytes) -> None:

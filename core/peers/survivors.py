@@ -86,9 +86,7 @@ class Survivors:
     def _enter(self, session: Session) -> None:
         self._current[session.peer_id] = session
         self._bus.publish(
-            PeerConnected(
-                session.peer_id, session.direction, session.address, session.features, session.remote_addr
-            )
+            PeerConnected(session.peer_id, session.direction, session.address, session.features, session.remote_addr)
         )
 
     def _grace_over(self, elder: Session) -> None:

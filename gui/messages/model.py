@@ -1,4 +1,4 @@
-"""Custom messages as rows, oldest first, the newest ten thousand."""
+"""Custom messages as rows, oldest first: the newest ten thousand, and of their payloads at most 32 MiB."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from gui.widgets.basics import plain_tooltip
 from gui.widgets.icons import icon
 
 ROWS_MAX = 10_000
+PAYLOAD_BYTES_MAX = 32 * 1024 * 1024
+"""As the core's own ring: ten thousand of the longest messages would be 650 MB."""
 FIRST_BYTES = 24
 Index = QModelIndex | QPersistentModelIndex
 
@@ -41,6 +43,7 @@ class MessageModel(QAbstractTableModel):
         self._theme = theme
         self._rows: list[CustomMessage] = []
         self._rows_max = rows_max
+        self._payload_bytes = 0
         self.dropped = 0
         """Messages that gave way to newer ones."""
         self._fonts = {True: theme.font(Size.TABLE, fixed=True), False: theme.font(Size.TABLE)}
@@ -52,20 +55,34 @@ class MessageModel(QAbstractTableModel):
 
     def append(self, messages: list[CustomMessage]) -> None:
         """Take in a frame's messages in two steps at most, however many there are."""
-        if not messages:
-            return
-        self.dropped += max(0, len(messages) - self._rows_max)
-        messages = messages[-self._rows_max :]
-        surplus = len(self._rows) + len(messages) - self._rows_max
+        arriving, arriving_bytes = self._newest_that_fit(messages)
+        self.dropped += len(messages) - len(arriving)
+        surplus = max(0, len(self._rows) + len(arriving) - self._rows_max)
+        left_bytes = self._payload_bytes - sum(len(row.payload) for row in self._rows[:surplus])
+        while surplus < len(self._rows) and left_bytes + arriving_bytes > PAYLOAD_BYTES_MAX:
+            left_bytes -= len(self._rows[surplus].payload)
+            surplus += 1
         if surplus > 0:
             self.beginRemoveRows(QModelIndex(), 0, surplus - 1)
             del self._rows[:surplus]
             self.dropped += surplus
             self.endRemoveRows()
-        first = len(self._rows)
-        self.beginInsertRows(QModelIndex(), first, first + len(messages) - 1)
-        self._rows += messages
-        self.endInsertRows()
+        if arriving:
+            first = len(self._rows)
+            self.beginInsertRows(QModelIndex(), first, first + len(arriving) - 1)
+            self._rows += arriving
+            self.endInsertRows()
+        self._payload_bytes = left_bytes + arriving_bytes
+
+    def _newest_that_fit(self, messages: list[CustomMessage]) -> tuple[list[CustomMessage], int]:
+        """What could be kept of them if nothing else were, and its bytes."""
+        total, first = 0, max(0, len(messages) - self._rows_max)
+        for place in range(len(messages) - 1, first - 1, -1):
+            size = len(messages[place].payload)
+            if total + size > PAYLOAD_BYTES_MAX:
+                return messages[place + 1 :], total
+            total += size
+        return messages[first:], total
 
     def message(self, row: int) -> CustomMessage | None:
         return self._rows[row] if 0 <= row < len(self._rows) else None

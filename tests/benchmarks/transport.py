@@ -3,8 +3,8 @@
     python -m tests.benchmarks.transport [--seconds 1.0] [--rounds 5]
 
 Rows are medians of interleaved rounds on asyncio's own loop, by the process's own processor time: on an idle machine
-that is the wall clock, on a shared one it is what can be compared. `bare` seals and opens one message with the two AEAD calls
-each way that BOLT 8 asks for, and nothing else; `transport` hands every message to an owner that counts;
+that is the wall clock, on a shared one it is what can be compared. `bare` seals and opens one message with the two
+AEAD calls each way that BOLT 8 asks for, and nothing else; `transport` hands every message to an owner that counts;
 `session` is two whole peer managers, from `send` to the handler's table, with messages that are ignored there.
 """
 

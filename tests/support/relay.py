@@ -73,5 +73,5 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, gate: 
             await sink.drain()
         await gate.passage()
         sink.write_eof()
-    except ConnectionError:
+    except OSError:
         sink.transport.abort()

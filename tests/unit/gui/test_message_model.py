@@ -9,7 +9,7 @@ from pytestqt.modeltest import ModelTester
 from core.base.events import CustomMessage, Direction
 from gui.messages.draft import PAYLOAD_MAX, Form, preview, read_draft, size_words
 from gui.messages.dump import as_text, hex_dump
-from gui.messages.model import ROWS_MAX, Column, MessageModel
+from gui.messages.model import PAYLOAD_BYTES_MAX, ROWS_MAX, Column, MessageModel
 from gui.theme import Theme
 from tests.support.fake_node import node_id
 
@@ -44,6 +44,22 @@ def test_older_rows_give_way_and_are_counted(model: MessageModel) -> None:
     model.append([_message(n) for n in range(4, 7)])
     assert [model.message(row).cursor for row in range(model.rowCount())] == [2, 3, 4, 5, 6]  # type: ignore[union-attr]
     assert model.dropped == 2
+
+
+def test_the_longest_messages_are_bounded_by_their_bytes(theme: Theme) -> None:
+    model, longest = MessageModel(theme), bytes(65_533)
+    fit = PAYLOAD_BYTES_MAX // len(longest)
+    for batch in range(3):
+        model.append([_message(batch * fit + n, longest) for n in range(fit)])
+        assert model.rowCount() == fit
+    assert model.dropped == 2 * fit
+    model.append([_message(n, longest) for n in range(fit + 10)])
+    assert (model.rowCount(), model.dropped) == (fit, 3 * fit + 10)
+    room = PAYLOAD_BYTES_MAX - fit * len(longest)
+    model.append([_message(1, bytes(room))])
+    assert model.rowCount() == fit + 1
+    model.append([_message(2, b"x")])
+    assert model.rowCount() == fit + 1  # the oldest made room for it
 
 
 def test_a_batch_larger_than_the_log_keeps_its_newest(model: MessageModel) -> None:

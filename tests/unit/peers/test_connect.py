@@ -119,9 +119,7 @@ async def test_how_a_handshake_fails_is_told_in_clns_words(conduct: str, reason:
                 await peer.reset()
             case "garbage":
                 await peer.send_raw(b"\x00" * 50)
-        assert await _attempts(dial) == (
-            AddressAttempt(f"127.0.0.1:{listener.port}", ConnectPhase.HANDSHAKE, reason),
-        )
+        assert await _attempts(dial) == (AddressAttempt(f"127.0.0.1:{listener.port}", ConnectPhase.HANDSHAKE, reason),)
 
 
 @pytest.mark.parametrize(

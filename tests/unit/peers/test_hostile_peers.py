@@ -11,7 +11,6 @@ import pytest
 from core.bolt.features import LEYDEN_FEATURES
 from core.bolt.keys import NodeKey
 from core.bolt.messages import WarningMessage
-from core.peers import manager
 from core.peers.events import PeerNotice
 from core.peers.init_rules import MAX_FEATURES_BYTES
 from core.peers.reasons import CloseCode
@@ -32,9 +31,8 @@ async def test_a_flood_of_warnings_fills_no_log_and_is_told_all_the_same(caplog:
     assert len(lines) == 21
 
 
-async def test_established_peers_are_bounded_too_and_leave_room_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manager, "_INCOMING", 3)
-    async with node() as a, contextlib.AsyncExitStack() as stack:
+async def test_established_peers_are_bounded_too_and_leave_room_again() -> None:
+    async with node(incoming=3) as a, contextlib.AsyncExitStack() as stack:
         peers = []
         for _ in range(3):
             peer = await stack.enter_async_context(RawPeer.dialled(NodeKey.generate(), a.node_id, a.host, a.port))

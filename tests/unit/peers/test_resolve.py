@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
 
 import pytest
 
@@ -129,3 +131,24 @@ def test_known_addresses_go_ipv6_and_names_then_ipv4_then_onions() -> None:
         Address(V6, "2001:db8::1", 1),
     )
     assert in_dialling_order([tor, four, name, six, four]) == [name, six, four, tor]
+
+
+async def test_a_name_server_that_stays_silent_holds_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    silence = threading.Event()
+
+    def silent(*_arguments: object, **_options: object) -> list[object]:
+        silence.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    stuck = [asyncio.ensure_future(system_resolver(f"name{number}.invalid", 1)) for number in range(40)]
+    await asyncio.sleep(0)
+    assert await asyncio.to_thread(lambda: "free") == "free"
+    stuck[0].cancel()
+    silence.set()
+    outcomes = await asyncio.gather(*stuck, return_exceptions=True)
+    assert isinstance(outcomes[0], asyncio.CancelledError)
+    assert all(isinstance(outcome, socket.gaierror) for outcome in outcomes[1:])
+    for thread in threading.enumerate():
+        if thread.name.startswith("resolve "):
+            thread.join()
