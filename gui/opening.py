@@ -62,7 +62,7 @@ class OpeningWindow(QWidget):
         self._dismissed = False
         self.setWindowTitle(self.tr("Leyden"))
         self.setWindowIcon(icon("mark", theme, Role.BRASS))
-        self._title = label(self.tr("Opening your node"), theme, size=Size.TITLE)
+        self._title = label(self.tr("Opening your node"), theme, size=Size.TITLE, bold=True)
         self._where = paragraph(str(node.paths.folder), theme, size=Size.CAPTION, tone="muted")
         self._waiting = paragraph(
             self.tr("Waiting for the node's key. Your system may ask for the password of your keyring."), theme
