@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Protocol, cast
 
 from core.base.clock import Clock
-from core.bolt.noise import NoiseConnection, NoiseError
+from core.bolt.noise import SEALING_BYTES, NoiseConnection, NoiseError
+from core.bolt.wire import MAX_MESSAGE_BYTES, OutOfRange
 from core.peers.budget import LoopBudget
 from core.peers.limits import READ_BYTES, Limits
 
@@ -17,6 +19,9 @@ _PEER_SLOW = 2
 
 FLUSH_BYTES = 64 * 1024
 """Sealed bytes that are written at once instead of with what else this turn brings."""
+_SEAL_AT = 64
+"""Messages that are sealed together. Sealing them one by one costs more; more of them would be work that the budget
+learns of too late."""
 
 
 class TransportOwner(Protocol):
@@ -65,6 +70,7 @@ class Transport(asyncio.BufferedProtocol):
         "_owner",
         "_pauses",
         "_socket",
+        "_waiting",
         "_writable",
         "bytes_in",
         "bytes_out",
@@ -87,7 +93,8 @@ class Transport(asyncio.BufferedProtocol):
         self._limits = limits
         self._loop: asyncio.AbstractEventLoop | None = None
         self._socket: asyncio.Transport | None = None
-        self._out: list[bytes] = []
+        self._waiting: list[bytes] = []
+        self._out: list[bytes | bytearray] = []
         self._out_bytes = 0
         self._flush_handle: asyncio.Handle | None = None
         self._held = b""
@@ -119,17 +126,24 @@ class Transport(asyncio.BufferedProtocol):
         return self._socket.get_extra_info("peername") if self._socket else None
 
     def send(self, message: bytes) -> None:
-        """Seal a message and send it within this turn; without effect once closing."""
-        if self._closing or self._loop is None:
+        """Seal a message and send it within this turn; without effect before the handshake is complete and
+        once closing. OutOfRange when it is too long."""
+        loop = self._loop
+        if self._closing or loop is None or not self.noise.handshake_complete:
             return
-        sealed = self.noise.seal(message)
+        size = len(message)
+        if size > MAX_MESSAGE_BYTES:
+            raise OutOfRange(f"a message has at most {MAX_MESSAGE_BYTES} bytes, not {size}")
+        waiting = self._waiting
+        waiting.append(message)
         self.messages_out += 1
-        self._out.append(sealed)
-        self._out_bytes += len(sealed)
+        self._out_bytes += size + SEALING_BYTES
         if self._out_bytes >= FLUSH_BYTES:
             self._flush()
-        elif self._flush_handle is None and not self._delivering:
-            self._flush_handle = self._loop.call_soon(self._flush)
+        elif len(waiting) >= _SEAL_AT:
+            self._seal()
+        if self._flush_handle is None and not self._delivering:
+            self._flush_handle = loop.call_soon(self._flush)
 
     def close(self) -> None:
         """Send what is queued, then say goodbye; what still comes is read and thrown away until the peer closes too.
@@ -267,18 +281,21 @@ class Transport(asyncio.BufferedProtocol):
 
     def _deliver(self, *, to_the_end: bool = False) -> bool:
         """Hand over messages until none is whole or the budget is spent; True in the latter case, when more is left."""
-        next_message, received, spent = self.noise.next_message, self._owner.received, self._budget.spent
+        received, now, ends = self._owner.received, self._budget.monotonic, self._budget.ends
+        if to_the_end:
+            ends = math.inf
         count = 0
         self._delivering = True
         try:
-            while not self._pauses and not self._closing:
-                message = next_message()
-                if message is None:
-                    return False
+            if self._pauses or self._closing:
+                return False
+            for message in self.noise.messages():
                 count += 1
                 received(message)
-                if spent() and not to_the_end:
-                    return self.noise.has_message and not self._may_not_deliver()
+                if self._pauses or self._closing:
+                    return False
+                if now() >= ends:
+                    return self.noise.has_message
         except NoiseError as error:
             self._owner.noise_failed(error)
         except Exception as error:  # noqa: BLE001 - a fault in a handler ends this peer, never the loop
@@ -288,14 +305,11 @@ class Transport(asyncio.BufferedProtocol):
             self.messages_in += count
             if count:
                 self.last_message_at = self._clock.monotonic()
-            if self._out:
+            if self._out_bytes:
                 self._flush()
         return False
 
-    def _may_not_deliver(self) -> bool:
-        return self._closing or self._pauses != 0
-
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | bytearray) -> None:
         link = self._socket
         if link is None or self._closing or link.is_closing():
             return
@@ -309,6 +323,8 @@ class Transport(asyncio.BufferedProtocol):
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
+        if self._waiting:
+            self._seal()
         out = self._out
         if not out:
             return
@@ -316,6 +332,11 @@ class Transport(asyncio.BufferedProtocol):
         out.clear()
         self._out_bytes = 0
         self._write(data)
+
+    def _seal(self) -> None:
+        """Seal what waits; nothing is sealed before its place among what is written is certain."""
+        self._out += self.noise.seal_all(self._waiting)
+        self._waiting.clear()
 
     def _stand_in_line(self) -> None:
         if not self._pauses & _IN_LINE and not self._closing:
