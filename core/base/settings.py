@@ -11,7 +11,7 @@ import ipaddress
 import os
 import stat
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -87,6 +87,19 @@ SETTINGS: tuple[Setting, ...] = (
         choices=("debug", "info", "warning", "error"),
         needs_restart=False,
     ),
+    Setting(
+        "plugin",
+        "list",
+        (),
+        "run this Core Lightning plugin, an executable file, as a child process; may be given several times",
+        metavar="FILE",
+    ),
+    Setting(
+        "allow-even-custom-messages",
+        "flag",
+        False,
+        "send custom messages of even types too; a peer that does not know them closes the connection",
+    ),
     Setting("demo", "flag", False, "start two practice peers on loopback to try things with", profile=False),
     Setting("headless", "flag", False, "run without a window", profile=False),
     Setting("dev-offer-gossip-queries", "flag", False, "offer feature bit 7 (tests)", profile=False, hidden=True),
@@ -107,6 +120,8 @@ class Settings:
     passphrase_file: Path | None = None
     ephemeral: bool = False
     log_level: str = "info"
+    plugin: tuple[str, ...] = ()
+    allow_even_custom_messages: bool = False
     demo: bool = False
     headless: bool = False
     dev_offer_gossip_queries: bool = False
@@ -258,12 +273,9 @@ def _checked(setting: Setting, value: Any, origin: str) -> Any:
     if setting.choices and value not in setting.choices:
         raise refuse(f"{value!r} is none of {', '.join(setting.choices)}")
     if setting.kind == "path":
-        if not value or "\0" in value:
-            raise refuse("it is not a path")
-        try:
-            return Path(value).expanduser().absolute()
-        except RuntimeError:  # `~name` of nobody
-            raise refuse(f"{value!r} is in nobody's home folder") from None
+        return _path_of(value, refuse)
+    if setting.name == "plugin":
+        return tuple(str(_path_of(text, refuse)) for text in value)
     if setting.kind == "list":
         for text in value:
             reason = _bind_fault(text)
@@ -277,6 +289,15 @@ def _checked(setting: Setting, value: Any, origin: str) -> Any:
     if setting.name == "color" and not _is_color(value):
         raise refuse(f"{value!r} is not six hex digits such as 3A4BD0")
     return value
+
+
+def _path_of(text: str, refuse: Callable[[str], SettingInvalid]) -> Path:
+    if not text or "\0" in text:
+        raise refuse("it is not a path")
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:  # `~name` of nobody
+        raise refuse(f"{text!r} is in nobody's home folder") from None
 
 
 def _is_color(text: str) -> bool:

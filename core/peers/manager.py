@@ -35,6 +35,7 @@ from core.peers.errors import (
     PongTooLong,
     UnknownPeer,
 )
+from core.peers.hooks import NO_HOOKS, PeerHooks
 from core.peers.keepalive import Keepalive
 from core.peers.listeners import Listeners
 from core.peers.reasons import CloseCode, CloseReason, closed_by_us
@@ -79,6 +80,7 @@ class PeerManager:
         book: PeerBook,
         channels: ChannelStates,
         config: PeerConfig | None = None,
+        hooks: PeerHooks = NO_HOOKS,
         resolver: Resolver = system_resolver,
         chance: random.Random | None = None,
     ) -> None:
@@ -97,7 +99,7 @@ class PeerManager:
         self._deadlines = Deadlines(clock)
         self._wiretap = Wiretap(bus, clock, max_messages=limits.ring_messages, max_bytes=limits.ring_bytes)
         self._context = SessionContext(
-            key, network, bus, clock, budget, config, self._deadlines, self._wiretap, owner=self
+            key, network, bus, clock, budget, config, self._deadlines, self._wiretap, owner=self, hooks=hooks
         )
         self._survivors = Survivors(key.node_id, bus, self._deadlines)
         self._listeners = Listeners(network.default_port)
@@ -202,9 +204,9 @@ class PeerManager:
         info = MESSAGE_TYPES.get(type_)
         if info is not None and info.cln_refused:
             raise CustomTypeInternal(type=type_, name=info.name)
-        if type_ % 2 == 0:
+        if type_ % 2 == 0 and not self._config.allow_even_custom_messages:
             raise CustomTypeEven(type=type_)
-        session = self._living(node_id)
+        session = self._living(node_id) or self._introducing(node_id)
         if session is None:
             if self._channels.state_of(node_id) is not None or self._dialler.is_dialling(node_id):
                 raise CustomPeerNotConnected(node_id=node_id)
@@ -368,6 +370,10 @@ class PeerManager:
             self._strangers[host] -= 1
             if self._strangers[host] <= 0:
                 del self._strangers[host]
+
+    def _introducing(self, node_id: bytes) -> Session | None:
+        """A connection about which a hook decides: whoever answers it may talk to the peer already, as in CLN."""
+        return next((one for one in self._sessions if one.node_id == node_id and one.is_introducing), None)
 
     def _abort_unfinished(self, node_id: bytes) -> None:
         """Connections of ours that outlived the dial they began in, since they were exchanging inits already."""

@@ -22,6 +22,7 @@ class CloseCode(StrEnum):
     REPLACED = "a newer connection with the same peer took its place"
     DUPLICATE = "the other connection with the same peer was kept"
     REFUSED = "too many connections that have not said who they are"
+    UNWANTED = "a plugin did not want this peer"
     HANDSHAKE = "the handshake failed"
     BAD_TAG = "a message could not be decrypted"
     TIMEOUT = "handshake and init took too long"

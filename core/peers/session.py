@@ -23,6 +23,7 @@ from core.peers.deadlines import Deadline, Deadlines
 from core.peers.dispatch import HANDLERS
 from core.peers.errors import PeerNotConnected
 from core.peers.events import PeerNotice
+from core.peers.hooks import NO_HOOKS, PeerHooks, Refused
 from core.peers.init_rules import Unacceptable, check_init, reachable_from_everywhere
 from core.peers.pings import Pings
 from core.peers.reasons import CloseCode, CloseReason, closed_by_them, closed_by_us, lost
@@ -74,6 +75,7 @@ class SessionContext:
     deadlines: Deadlines
     wiretap: Wiretap
     owner: SessionOwner
+    hooks: PeerHooks = NO_HOOKS
 
     @property
     def features(self) -> bytes:
@@ -93,6 +95,7 @@ class Session:
         "_deadline",
         "_established",
         "_gone",
+        "_introducing",
         "_notices",
         "address",
         "direction",
@@ -128,7 +131,7 @@ class Session:
         """When the watch looks at this session next; kept by `keepalive`."""
         self.stalled_since: float | None = None
         """Since when the watch has seen the peer not reading; kept by `keepalive`."""
-        self._established = False
+        self._established = self._introducing = False
         self._notices = 0
         self._connected_at = self._connected_wall = 0.0
         self._deadline: Deadline | None = None
@@ -154,6 +157,11 @@ class Session:
     def is_established(self) -> bool:
         """Init is done and the end has not begun."""
         return self._established and self.reason is None
+
+    @property
+    def is_introducing(self) -> bool:
+        """Both inits are exchanged, and somebody above decides whether the peer is wanted (CLN: connecting)."""
+        return self._introducing and self.reason is None
 
     @property
     def was_established(self) -> bool:
@@ -290,14 +298,14 @@ class Session:
             return  # no type, so nothing that could be known or unknown (CLN ignores it)
         type_ = message[0] << 8 | message[1]
         if not self._established:
-            self._before_init(type_, message)
+            self._before_established(type_, message)
             return
         handler = HANDLERS.get(type_)
         if handler is not None:
             handler(self, message)
-        elif type_ & 1:
+        elif type_ & 1 or self._context.hooks.takes(type_):
             # BOLT 1: MUST ignore an unknown odd type; for us ignoring is showing it to whoever listens.
-            self._context.wiretap.record(self.peer_id, Direction.IN, message)
+            self._take_custom(message)
         else:
             self._unknown_even(type_, message)
 
@@ -330,7 +338,13 @@ class Session:
 
     # -- inside
 
-    def _before_init(self, type_: int, message: bytes) -> None:
+    def _take_custom(self, message: bytes) -> None:
+        """Shown to whoever listens; while somebody above looks at it, nothing more is read from this peer."""
+        self._context.wiretap.record(self.peer_id, Direction.IN, message)
+        if self._context.hooks.custom_message(self.peer_id, message, self.transport.release):
+            self.transport.hold()
+
+    def _before_established(self, type_: int, message: bytes) -> None:
         if type_ == _INIT:
             self._take_init(message)
         elif type_ in (ErrorMessage.TYPE, WarningMessage.TYPE):
@@ -350,10 +364,30 @@ class Session:
         if init.remote_addr is not None and reachable_from_everywhere(init.remote_addr):
             self.remote_addr = str(init.remote_addr)
         self._cancel_deadline()
-        self._established = True
         self._connected_at = context.clock.monotonic()
         self._connected_wall = context.clock.time()
-        context.owner.established(self)
+        self._introducing = context.hooks.peer_connected(self.info(), self._judged)
+        if self._introducing:
+            self.transport.hold()
+        else:
+            self._establish()
+
+    def _judged(self, refused: Refused | None) -> None:
+        """Somebody above has decided whether this peer is wanted."""
+        self._introducing = False
+        if self.reason is not None:
+            return
+        if refused is None:
+            self._establish()
+            self.transport.release()
+        elif refused.warning is None:
+            self.close(closed_by_us(CloseCode.UNWANTED))
+        else:
+            self.warn_and_close(closed_by_us(CloseCode.UNWANTED, self.bounded(refused.warning)), refused.warning)
+
+    def _establish(self) -> None:
+        self._established = True
+        self._context.owner.established(self)
 
     def _refused_by_peer(self, type_: int, message: bytes) -> None:
         """Some say why they will not go on before any init of theirs."""

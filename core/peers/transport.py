@@ -17,6 +17,9 @@ _IN_LINE = 1
 _PEER_SLOW = 2
 """Not reading: the peer does not read what we send, so it shall not make us send more."""
 
+_HELD = 4
+"""Not reading: somebody above still looks at the last message."""
+
 FLUSH_BYTES = 64 * 1024
 """Sealed bytes that are written at once instead of with what else this turn brings."""
 _SEAL_AT = 64
@@ -145,6 +148,21 @@ class Transport(asyncio.BufferedProtocol):
         if self._flush_handle is None and not self._delivering:
             self._flush_handle = loop.call_soon(self._flush)
 
+    def hold(self) -> None:
+        """Hand over no further message until `release`."""
+        if not self._closing:
+            self._pause(_HELD)
+
+    def release(self) -> None:
+        """Go on with what was read before `hold` and has come since."""
+        if self._closing or not self._pauses & _HELD:
+            return
+        if not self._pauses & _IN_LINE and self.noise.has_message:
+            self._stand_in_line()
+        self._resume(_HELD)
+        if self._eof and not self._pauses and self._socket is not None:
+            self._socket.close()
+
     def close(self) -> None:
         """Send what is queued, then say goodbye; what still comes is read and thrown away until the peer closes too.
 
@@ -217,7 +235,7 @@ class Transport(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """Stay half open while messages that came before the end still wait for their turn."""
         self._eof = True
-        return bool(self._pauses & _IN_LINE) and not self._closing
+        return bool(self._pauses & (_IN_LINE | _HELD)) and not self._closing
 
     def pause_writing(self) -> None:
         self._pause(_PEER_SLOW)
@@ -257,7 +275,7 @@ class Transport(asyncio.BufferedProtocol):
             self._pauses |= _IN_LINE
             return True
         if self._eof:
-            if self._socket is not None:
+            if self._socket is not None and not self._pauses & _HELD:
                 self._socket.close()
         else:
             self._pauses |= _IN_LINE

@@ -51,6 +51,8 @@ class PeerConfig:
 
     offer_gossip_queries: bool = False
     """Offer feature bit 7 although no gossip is served yet; queries are answered empty. For peers that insist."""
+    allow_even_custom_messages: bool = False
+    """Send custom messages of even types too; a peer that does not know them closes the connection."""
     reconnect: bool = True
     """Dial saved peers again when they are lost."""
     limits: Limits = DEFAULT_LIMITS
