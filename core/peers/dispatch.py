@@ -32,7 +32,7 @@ def take_pong(session: Session, message: bytes) -> None:
     if len(message) < 4 or len(message) < 4 + (message[2] << 8 | message[3]):
         session.malformed(message)
         return
-    session.pings.answered(message[2] << 8 | message[3])
+    session.take_pong(message[2] << 8 | message[3])
 
 
 def take_error(session: Session, message: bytes) -> None:

@@ -194,10 +194,18 @@ class PeerManager:
     # -- talking
 
     def send_custom(self, node_id: bytes, message: bytes) -> None:
-        """Queue one custom message, its two type bytes included.
+        """Queue one custom message, its two type bytes included. Raises what `check_custom` does."""
+        self._session_for_custom(node_id, message).send(message)
+        self._wiretap.record(node_id, Direction.OUT, message)
+
+    def check_custom(self, node_id: bytes, message: bytes) -> None:
+        """Whether `send_custom` would queue this.
 
         CustomMessageSize, CustomTypeInternal, CustomTypeEven, NoSuchPeer, CustomPeerNotConnected, in this order.
         """
+        self._session_for_custom(node_id, message)
+
+    def _session_for_custom(self, node_id: bytes, message: bytes) -> Session:
         if not 2 <= len(message) <= MAX_MESSAGE_BYTES:
             raise CustomMessageSize(length=len(message))
         type_ = message[0] << 8 | message[1]
@@ -211,8 +219,7 @@ class PeerManager:
             if self._channels.state_of(node_id) is not None or self._dialler.is_dialling(node_id):
                 raise CustomPeerNotConnected(node_id=node_id)
             raise NoSuchPeer(node_id=node_id)
-        session.send(message)
-        self._wiretap.record(node_id, Direction.OUT, message)
+        return session
 
     async def ping(self, node_id: bytes, length: int = 128, pong_bytes: int = 128) -> int:
         """The length of the whole pong message, 0 at once when the peer must not answer (65,532 bytes and more).
@@ -364,16 +371,16 @@ class PeerManager:
         session = self._survivors.get(node_id)
         return session if session is not None and session.is_established else None
 
+    def _introducing(self, node_id: bytes) -> Session | None:
+        """A connection about which a hook decides: whoever answers it may talk to the peer already, as in CLN."""
+        return next((one for one in self._sessions if one.node_id == node_id and one.is_introducing), None)
+
     def _forget_stranger(self, session: Session) -> None:
         if session.direction is Direction.IN:
             host = session.address.host
             self._strangers[host] -= 1
             if self._strangers[host] <= 0:
                 del self._strangers[host]
-
-    def _introducing(self, node_id: bytes) -> Session | None:
-        """A connection about which a hook decides: whoever answers it may talk to the peer already, as in CLN."""
-        return next((one for one in self._sessions if one.node_id == node_id and one.is_introducing), None)
 
     def _abort_unfinished(self, node_id: bytes) -> None:
         """Connections of ours that outlived the dial they began in, since they were exchanging inits already."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.base.clock import Clock
-from core.base.events import ConnectPhase, ConnectProgress, Direction, EventBus
+from core.base.events import ConnectPhase, ConnectProgress, Direction, EventBus, PeerPinged
 from core.bolt.address import Address, AddressKind
 from core.bolt.features import GOSSIP_QUERIES_BIT, LEYDEN_FEATURES, combine, from_bits
 from core.bolt.keys import NodeKey, short_id
@@ -210,6 +210,12 @@ class Session:
         """Send the watch's ping."""
         self.send(Ping(Pings.PROBE_PONG_BYTES).encode())
         self.pings.probe_sent()
+
+    def take_pong(self, length: int) -> None:
+        """A pong with so many bytes came."""
+        latency_s = self.pings.answered(length)
+        if latency_s is not None:
+            self._context.bus.publish(PeerPinged(self.peer_id, latency_s))
 
     def close(self, reason: CloseReason) -> None:
         """Send what is queued and say goodbye; bounded by `Limits.drain_s`. The first reason stays."""

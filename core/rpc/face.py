@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from core.base.clock import Clock
 from core.base.events import CustomMessage, EventBus
 from core.base.paths import ProfilePaths
 from core.base.settings import Settings
@@ -28,6 +29,9 @@ class PeersFace(Protocol):
 
     def send_custom(self, node_id: bytes, message: bytes) -> None:
         """Queues `message`, its two type bytes included."""
+
+    def check_custom(self, node_id: bytes, message: bytes) -> None:
+        """Raises what `send_custom` would."""
 
     async def ping(self, node_id: bytes, length: int = 128, pong_bytes: int = 128) -> int:
         """The length of the whole pong; 0 when none is due."""
@@ -53,6 +57,9 @@ class NodeFace(Protocol):
 
     @property
     def bus(self) -> EventBus: ...
+
+    @property
+    def clock(self) -> Clock: ...
 
     @property
     def paths(self) -> ProfilePaths: ...

@@ -14,6 +14,7 @@ from pathlib import Path
 from core.rpc.connection import Connection
 from core.rpc.dispatch import Dispatcher
 from core.rpc.face import NodeFace
+from core.rpc.network_events import NetworkEvents
 from core.rpc.notifications import Notifications
 
 SOCKET_MODE = 0o600
@@ -26,7 +27,8 @@ class RpcServer:
     """Serves one node's commands. `start` makes it; `aclose` leaves no socket, task or connection."""
 
     def __init__(self, node: NodeFace) -> None:
-        self._dispatcher = Dispatcher(node)
+        self._network_events = NetworkEvents(node.bus, node.clock)
+        self._dispatcher = Dispatcher(node, self._network_events)
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Future[None]] = set()
         self._listener: _UnixListener | None = None
@@ -41,13 +43,13 @@ class RpcServer:
         try:
             server._listener = await _UnixListener.open(path, server._connect)
         except BaseException:
-            server._notifications.close()
+            server._hear_no_more()
             raise
         return server
 
     async def aclose(self) -> None:
         """Stop accepting, give up what runs, let clients fetch their last replies, close."""
-        self._notifications.close()
+        self._hear_no_more()
         if self._listener is not None:
             self._listener.close()
         for connection in tuple(self._connections):
@@ -65,6 +67,10 @@ class RpcServer:
             await self._empty.wait()
         if self._listener is not None:
             await self._listener.wait_closed()
+
+    def _hear_no_more(self) -> None:
+        self._notifications.close()
+        self._network_events.close()
 
     def _connect(self) -> Connection:
         connection = Connection(self._dispatcher, self._spawn, self._disconnected)

@@ -17,6 +17,7 @@ COMMANDS: dict[str, Command] = {
         helping.HELP,
         node.LISTCONFIGS,
         messages.LISTCUSTOMMSGS,
+        connecting.LISTNETWORKEVENTS,
         connecting.LISTPEERS,
         node.NOTIFICATIONS,
         connecting.PING,

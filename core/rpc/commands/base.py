@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.rpc.face import NodeFace
+from core.rpc.network_events import NetworkEvents
 from core.rpc.params import Param
 from core.rpc.tokens import Token
 
@@ -30,6 +31,7 @@ class Context:
     commands: Mapping[str, Command]
     params: Token
     """As they were sent."""
+    network_events: NetworkEvents
 
 
 @dataclass(frozen=True, slots=True)

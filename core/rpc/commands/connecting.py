@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from core.bolt.address import Address, AddressError, AddressKind, NodeIdError, parse_node_id, split_host_port
 from core.bolt.messages import MAX_PING_IGNORED_BYTES
@@ -10,13 +11,15 @@ from core.bolt.wire import MAX_MESSAGE_BYTES
 from core.peers.errors import PeerNotConnected, PingTooLong, PongTooLong, UnknownPeer
 from core.peers.resolve import resolve_host
 from core.rpc.commands.base import Command, Context, Json
-from core.rpc.commands.shapes import connected_object, peer_object
+from core.rpc.commands.shapes import connected_object, network_event_object, peer_object
 from core.rpc.errors import INVALID_PARAMS, RpcError
-from core.rpc.params import BadParam, Param, Scope, boolean, decimal, integer, node_id, optional
+from core.rpc.params import BadParam, Param, Scope, boolean, decimal, integer, node_id, optional, whole_number
 from core.rpc.tokens import Token
 
 _HOST_TWICE = "Can't specify host as both xxx@yyy and separate argument"
 _PORT_TWICE = "Can't specify port as both xxx@yyy:port and separate argument"
+_INDEXES = ("created", "updated", "deleted")
+"""CLN's; an event is never changed, so the order is always that of creation."""
 _LOG_LEVELS = ("io", "debug", "info", "unusual")
 
 
@@ -150,6 +153,40 @@ LISTPEERS = Command(
     "Show the connected peers, or only {id}; {level} adds an empty log to each, since none is kept by peer",
     _listpeers,
     (optional("id", node_id), optional("level", _level)),
+)
+
+
+def _index(token: Token, _scope: Scope) -> str:
+    if token.text not in _INDEXES:
+        raise BadParam("unknown index")
+    return token.text
+
+
+def _listnetworkevents(
+    context: Context,
+    *,
+    id: bytes | None,  # noqa: A002
+    index: str | None,
+    start: int,
+    limit: int | None,
+) -> Json:
+    found = islice(context.network_events.since(start, id), limit)
+    return {"networkevents": [network_event_object(event) for event in found]}
+
+
+LISTNETWORKEVENTS = Command(
+    "listnetworkevents",
+    "network",
+    "List how connections came about, failed, ended and answered pings, oldest first: of all peers or of {id}, from "
+    "number {start} of {index} on, at most {limit}. The latest are kept, until the node stops",
+    _listnetworkevents,
+    (
+        optional("id", node_id),
+        optional("index", _index),
+        optional("start", whole_number, default=0),
+        optional("limit", integer),
+    ),
+    before_active=True,
 )
 
 

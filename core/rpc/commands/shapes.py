@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.bolt.address import Address, AddressKind
 from core.peers.values import PeerInfo
 from core.rpc.commands.base import Json
+from core.rpc.network_events import NetworkEvent
 
 
 def address_object(address: Address) -> Json:
@@ -32,4 +33,21 @@ def peer_object(peer: PeerInfo, *, log: bool) -> Json:
     found["features"] = peer.features.hex()
     if log:
         found["log"] = []
+    return found
+
+
+def network_event_object(event: NetworkEvent) -> Json:
+    """One row of `listnetworkevents`, in the order in which CLN writes it."""
+    found: Json = {
+        "created_index": event.created_index,
+        "peer_id": event.peer_id.hex(),
+        "type": event.type,
+        "timestamp": int(event.time),
+    }
+    if event.reason is not None:
+        found["reason"] = event.reason
+    if event.duration_nsec is not None:
+        found["duration_nsec"] = event.duration_nsec
+    if event.connect_attempted is not None:
+        found["connect_attempted"] = event.connect_attempted
     return found

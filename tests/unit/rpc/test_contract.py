@@ -527,7 +527,7 @@ async def test_check_runs_nothing() -> None:
         assert not rpc.node.stop_requested.is_set()
 
 
-WORK_BEFORE_ACTIVE = {"getinfo", "help", "check", "notifications", "listconfigs", "stop"}
+WORK_BEFORE_ACTIVE = {"getinfo", "help", "check", "notifications", "listconfigs", "listnetworkevents", "stop"}
 
 
 async def test_until_the_node_is_active_only_a_few_commands_work() -> None:
