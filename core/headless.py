@@ -9,6 +9,7 @@ import sys
 from types import FrameType
 from typing import TextIO
 
+from core.base.descriptors import raise_file_limit
 from core.base.errors import LeydenError
 from core.base.events import StepChanged, StepState, TaskChanged, TaskState
 from core.base.hardening import keep_memory_private
@@ -44,6 +45,7 @@ _KEYSTORE_HELP = {
 def run(settings: Settings) -> int:
     """Run until SIGINT, SIGTERM or `stop`. The exit code: 0, 1 when it could not run, 3 without a key store."""
     keep_memory_private()
+    raise_file_limit()
     return asyncio.run(_run(settings))
 
 

@@ -34,7 +34,7 @@ class Dispatcher:
             _ = self._node.peers  # raises NodeNotActive
         values = read_params(request.params, command.params, self._node, allow_extra=command.extra_params)
         result = command.run(
-            Context(self._node, caller, self._commands, request.params, self._network_events), **values
+            Context(self._node, caller, self._commands, request.params, self._network_events, request.id), **values
         )
         if request.filter is None:
             return result

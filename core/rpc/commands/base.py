@@ -18,8 +18,15 @@ Json = dict[str, Any]
 class Caller(Protocol):
     """The client behind a request; lives as long as its connection."""
 
-    notifications: bool
-    """Whether it asked to be told of what happens."""
+    @property
+    def notifications(self) -> bool:
+        """Whether it asked to be told of what happens."""
+
+    def enable_notifications(self, enable: bool, request_id: str) -> None:
+        """As the request of that id asks."""
+
+    def tell_progress(self, request_id: str, number: int, total: int, words: str) -> None:
+        """Its request has come to stage `number` (from 0) of `total`; told at once, before the reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,8 @@ class Context:
     params: Token
     """As they were sent."""
     network_events: NetworkEvents
+    request_id: str
+    """As it was written, quotes included."""
 
 
 @dataclass(frozen=True, slots=True)

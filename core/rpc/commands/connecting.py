@@ -11,6 +11,7 @@ from core.bolt.wire import MAX_MESSAGE_BYTES
 from core.peers.errors import PeerNotConnected, PingTooLong, PongTooLong, UnknownPeer
 from core.peers.resolve import resolve_host
 from core.rpc.commands.base import Command, Context, Json
+from core.rpc.commands.progress import telling_progress
 from core.rpc.commands.shapes import connected_object, network_event_object, peer_object
 from core.rpc.errors import INVALID_PARAMS, RpcError
 from core.rpc.params import BadParam, Param, Scope, boolean, decimal, integer, node_id, optional, whole_number
@@ -71,7 +72,8 @@ async def _check_connect(context: Context, *, id: bytes, host: str | None, port:
     """All that can be said without asking the network: a name is looked up only when we really connect."""
     _check_given(host, port)
     if host is not None:
-        await resolve_host(host, port, context.node.network.default_port, _any_name)
+        resolver = None if context.node.settings.always_use_proxy else _any_name
+        await resolve_host(host, port, context.node.network.default_port, resolver)
 
 
 async def _any_name(name: str, port: int) -> list[Address]:
@@ -80,7 +82,8 @@ async def _any_name(name: str, port: int) -> list[Address]:
 
 async def _connect(context: Context, *, id: bytes, host: str | None, port: int | None) -> Json:  # noqa: A002
     _check_given(host, port)
-    return connected_object(await context.node.peers.connect(id, host, port))
+    with telling_progress(context, id):
+        return connected_object(await context.node.peers.connect(id, host, port))
 
 
 CONNECT = Command(

@@ -97,7 +97,7 @@ STOP = Command("stop", "utility", "Shut down the node", _stop, before_active=Tru
 
 
 def _notifications(context: Context, *, enable: bool) -> Json:
-    context.caller.notifications = enable
+    context.caller.enable_notifications(enable, context.request_id)
     return {}
 
 
@@ -105,7 +105,8 @@ NOTIFICATIONS = Command(
     "notifications",
     "utility",
     "Enable notifications on this connection for {enable}: custommsg, connect and disconnect, each with the payload of "
-    "CLN's notification of that name. They come while no request of the connection is under way",
+    "CLN's notification of that name, and activation's progress. They come while no request of the connection is under "
+    "way. While a connect takes long, its progress comes before its reply",
     _notifications,
     (Param("enable", boolean),),
     before_active=True,
