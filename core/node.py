@@ -33,6 +33,7 @@ from core.peers.budget import LoopBudget
 from core.peers.manager import PeerManager
 from core.peers.practice import PracticePeer, PracticePeers
 from core.peers.values import PeerConfig
+from core.rpc.plugins.host import PluginHost
 from core.rpc.server import RpcServer
 from core.storage.database import Database
 from core.storage.profile import Profile, check_socket_path
@@ -65,6 +66,7 @@ class Node:
         self.key_location = ""
         """Where the key is kept, in words; empty before `start`."""
         self.practice_peers: tuple[PracticePeer, ...] = ()
+        self.plugins = PluginHost(self, self.clock)
         self.stop_requested = asyncio.Event()
         self._key: NodeKey | None = None
         self._database: Database | None = None
@@ -124,8 +126,11 @@ class Node:
             self._database = await Database.open(self.paths.database)
             self._stack.push_async_callback(self._database.aclose)
             await self._open_key(ProfileMarker(self._database, self.paths.key_marker), keystore, passphrase)
-            server = await RpcServer.start(self, profile.prepare_socket_path())
+            self.plugins = PluginHost(self, self.clock)
+            self._stack.push_async_callback(self.plugins.aclose)
+            server = await RpcServer.start(self, profile.prepare_socket_path(), self.plugins.commands)
             self._stack.push_async_callback(server.aclose)
+            self.plugins.start(self.settings.plugin)
             if self.settings.demo:
                 practice = await PracticePeers.open(self.network, self.clock, self.budget)
                 self._stack.push_async_callback(practice.aclose)
@@ -208,6 +213,7 @@ class Node:
         return os.path.lexists(self.paths.key_file)
 
     async def _activate(self, handle: TaskHandle) -> Lightning:
+        await self.plugins.ready()  # no peer gets past one that wants to be asked
         lightning = await activate(self._factories(), handle)
         try:
             self._block_height = (await lightning.chain.tip()).height
@@ -244,8 +250,11 @@ class Node:
             budget=self.budget,
             book=book,
             channels=channels,
+            hooks=self.plugins,
             config=PeerConfig(
-                offer_gossip_queries=self.settings.dev_offer_gossip_queries, reconnect=not self.settings.offline
+                allow_even_custom_messages=self.settings.allow_even_custom_messages,
+                offer_gossip_queries=self.settings.dev_offer_gossip_queries,
+                reconnect=not self.settings.offline,
             ),
         )
 

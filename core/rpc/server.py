@@ -8,12 +8,13 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import cast
 
 from core.base.descriptors import file_limit
-from core.rpc.commands.base import Json
+from core.rpc.commands import COMMANDS
+from core.rpc.commands.base import Command, Json
 from core.rpc.connection import Connection
 from core.rpc.dispatch import Dispatcher
 from core.rpc.errors import LIGHTNINGD
@@ -42,9 +43,9 @@ CLOSE_TIMEOUT_S = 1.0
 class RpcServer:
     """Serves one node's commands. `start` makes it; `aclose` leaves no socket, task or connection."""
 
-    def __init__(self, node: NodeFace) -> None:
+    def __init__(self, node: NodeFace, commands: Mapping[str, Command]) -> None:
         self._network_events = NetworkEvents(node.bus, node.clock)
-        self._dispatcher = Dispatcher(node, self._network_events)
+        self._dispatcher = Dispatcher(node, self._network_events, commands)
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Future[None]] = set()
         self._listener: _UnixListener | None = None
@@ -55,9 +56,9 @@ class RpcServer:
         self._notifications = Notifications(node.bus, self._somebody_listens, self._notify, self._notify_activation)
 
     @classmethod
-    async def start(cls, node: NodeFace, path: Path) -> RpcServer:
+    async def start(cls, node: NodeFace, path: Path, commands: Mapping[str, Command] = COMMANDS) -> RpcServer:
         """Serve at `path`, where nothing may lie and whose folder only its owner may enter. OSError when it fails."""
-        server = cls(node)
+        server = cls(node, commands)
         try:
             server._listener = await _UnixListener.open(path, server._connect)
         except BaseException:

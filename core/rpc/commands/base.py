@@ -59,8 +59,12 @@ class Command:
     """Whether it works until the node is active."""
     extra_params: bool = False
     """Whether parameters that are not declared are let through."""
+    usage_words: str | None = None
+    """How the parameters are shown, where they are not declared."""
 
     @property
     def usage(self) -> str:
         """As CLN's `help` prints it."""
+        if self.usage_words is not None:
+            return f"{self.name} {self.usage_words}".rstrip()
         return " ".join([self.name, *(param.usage for param in self.params)])

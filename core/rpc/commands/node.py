@@ -38,11 +38,12 @@ def _getinfo(context: Context) -> Json:
         "fees_collected_msat": 0,
         "lightning-dir": str(node.paths.folder),
         # Nothing is announced, so only what `init` carries is offered.
-        "our_features": {"init": _init_features(node), "node": "", "channel": "", "invoice": ""},
+        "our_features": {"init": init_features(node), "node": "", "channel": "", "invoice": ""},
     }
 
 
-def _init_features(node: NodeFace) -> str:
+def init_features(node: NodeFace) -> str:
+    """What our `init` offers, in hex."""
     if node.settings.dev_offer_gossip_queries:
         return combine(LEYDEN_FEATURES, from_bits([GOSSIP_QUERIES_BIT])).hex()
     return LEYDEN_FEATURES.hex()
