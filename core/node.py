@@ -20,7 +20,7 @@ from core.base.clock import Clock, SystemClock
 from core.base.events import EventBus, NodeState, NodeStateChanged, TaskChanged, TaskState
 from core.base.finish import finish
 from core.base.logging import set_up_logging
-from core.base.settings import Settings
+from core.base.settings import Settings, parse_ip_and_port
 from core.bolt.keys import NodeKey, short_id
 from core.bolt.networks import NETWORKS, Network
 from core.chain.opening import open_chain
@@ -32,6 +32,7 @@ from core.peers.book import SqlitePeerBook
 from core.peers.budget import LoopBudget
 from core.peers.manager import PeerManager
 from core.peers.practice import PracticePeer, PracticePeers
+from core.peers.proxy import ProxyConfig
 from core.peers.values import PeerConfig
 from core.rpc.plugins.host import PluginHost
 from core.rpc.server import RpcServer
@@ -254,6 +255,7 @@ class Node:
             config=PeerConfig(
                 allow_even_custom_messages=self.settings.allow_even_custom_messages,
                 offer_gossip_queries=self.settings.dev_offer_gossip_queries,
+                proxy=_proxy_of(self.settings),
                 reconnect=not self.settings.offline,
             ),
         )
@@ -279,6 +281,13 @@ class Node:
     def _change_state(self, state: NodeState, error: BaseException | None = None) -> None:
         self.state = state
         self.bus.publish(NodeStateChanged(state, error))
+
+
+def _proxy_of(settings: Settings) -> ProxyConfig | None:
+    if not settings.proxy:
+        return None
+    host, port = parse_ip_and_port(settings.proxy)
+    return ProxyConfig(host, port, always=settings.always_use_proxy)
 
 
 def _started(value: T | None) -> T:

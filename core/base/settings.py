@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 
 from core.base.errors import LeydenError
 from core.base.paths import ProfilePaths, default_data_dir
-from core.bolt.address import AddressError, parse_port
+from core.bolt.address import LOCAL_SOCKET_PATH_BYTES, AddressError, is_dns_name, parse_port
 from core.bolt.networks import NETWORKS
 
 MAX_ALIAS_BYTES = 32
@@ -64,10 +64,26 @@ SETTINGS: tuple[Setting, ...] = (
         "bind",
         "list",
         (),
-        "listen for peers here; port 0 picks one (default: loopback on regtest, elsewhere nothing listens)",
+        "listen for peers here, or on the local socket /PATH; port 0 picks one (default: loopback on regtest, "
+        "elsewhere nothing listens)",
         metavar="HOST:PORT",
     ),
+    Setting("proxy", "text", "", "SOCKS5 proxy such as Tor for .onion addresses", metavar="HOST:PORT"),
+    Setting(
+        "always-use-proxy",
+        "flag",
+        False,
+        "every peer through the proxy, no name resolved here, and nothing listens but on a loopback --bind",
+    ),
+    Setting(
+        "dns-seed",
+        "list",
+        (),
+        "ask this DNS seed for the address of a peer of whom none is known (default: no seed is asked)",
+        metavar="NAME",
+    ),
     Setting("offline", "flag", False, "do not listen for peers and dial nobody at start"),
+    Setting("cln-strict", "flag", False, "connect to an id alone uses no remembered address, as in Core Lightning"),
     Setting("alias", "text", "", "the node's name, at most 32 bytes", metavar="NAME"),
     Setting("color", "text", "", "the node's colour", metavar="RRGGBB"),
     Setting(
@@ -113,7 +129,11 @@ class Settings:
     network: str = "bitcoin"
     data_dir: Path = field(default_factory=default_data_dir)
     bind: tuple[str, ...] = ()
+    proxy: str = ""
+    always_use_proxy: bool = False
+    dns_seed: tuple[str, ...] = ()
     offline: bool = False
+    cln_strict: bool = False
     alias: str = ""
     color: str = ""
     keystore: str = "keyring"
@@ -144,7 +164,7 @@ class Settings:
         """Where to listen: what was chosen, loopback on regtest, otherwise nowhere."""
         if self.offline:
             return ()
-        if self.bind:
+        if self.bind or self.always_use_proxy:
             return self.bind
         return (f"127.0.0.1:{NETWORKS['regtest'].default_port}",) if self.network == "regtest" else ()
 
@@ -261,7 +281,21 @@ def _resolve(sources: Mapping[str, Mapping[str, Any]]) -> Settings:
                 values[setting.attribute] = value
                 origins[setting.name] = cast("Origin", origin)
                 break
-    return Settings(**values, origins=origins)
+    settings = Settings(**values, origins=origins)
+    if settings.always_use_proxy:
+        _check_sealed(settings)
+    return settings
+
+
+def _check_sealed(settings: Settings) -> None:
+    """With `always-use-proxy` there is a proxy, and who listens is seen by this computer alone."""
+    if not settings.proxy:
+        origin = settings.origin("always-use-proxy")
+        raise SettingInvalid(name="always-use-proxy", value=True, reason="it needs a proxy as well", origin=origin)
+    for bind in settings.bind:
+        if not bind.startswith("/") and not ipaddress.ip_address(parse_ip_and_port(bind)[0]).is_loopback:
+            reason = f"{bind!r} is not loopback, and always-use-proxy allows nothing else"
+            raise SettingInvalid(name="bind", value=settings.bind, reason=reason, origin=settings.origin("bind"))
 
 
 def _checked(setting: Setting, value: Any, origin: str) -> Any:
@@ -276,19 +310,21 @@ def _checked(setting: Setting, value: Any, origin: str) -> Any:
         return _path_of(value, refuse)
     if setting.name == "plugin":
         return tuple(str(_path_of(text, refuse)) for text in value)
-    if setting.kind == "list":
-        for text in value:
-            reason = _bind_fault(text)
+    fault = _FAULTS.get(setting.name)
+    if fault is not None:
+        for text in value if setting.kind == "list" else (value,):
+            reason = fault(text)
             if reason:
                 raise refuse(reason)
-        return tuple(value)
-    if setting.name == "alias" and not value.isprintable():
-        raise refuse("it holds characters that cannot be shown")
-    if setting.name == "alias" and len(value.encode()) > MAX_ALIAS_BYTES:
-        raise refuse(f"it has {len(value.encode())} bytes, at most {MAX_ALIAS_BYTES} fit")
-    if setting.name == "color" and not _is_color(value):
-        raise refuse(f"{value!r} is not six hex digits such as 3A4BD0")
-    return value
+    return tuple(value) if setting.kind == "list" else value
+
+
+def _alias_fault(text: str) -> str | None:
+    if not text.isprintable():
+        return "it holds characters that cannot be shown"
+    if len(text.encode()) > MAX_ALIAS_BYTES:
+        return f"it has {len(text.encode())} bytes, at most {MAX_ALIAS_BYTES} fit"
+    return None
 
 
 def _path_of(text: str, refuse: Callable[[str], SettingInvalid]) -> Path:
@@ -300,20 +336,53 @@ def _path_of(text: str, refuse: Callable[[str], SettingInvalid]) -> Path:
         raise refuse(f"{text!r} is in nobody's home folder") from None
 
 
-def _is_color(text: str) -> bool:
-    return len(text) == 6 and all(letter in "0123456789abcdefABCDEF" for letter in text)
+def _color_fault(text: str) -> str | None:
+    if len(text) == 6 and all(letter in "0123456789abcdefABCDEF" for letter in text):
+        return None
+    return f"{text!r} is not six hex digits such as 3A4BD0"
+
+
+def parse_ip_and_port(text: str) -> tuple[str, int]:
+    """`IP:PORT` or `localhost:PORT`, port 0 included; AddressError in plain words otherwise."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise AddressError(f"{text!r} is not of the form HOST:PORT, such as 127.0.0.1:9735")
+    number = 0 if port == "0" else parse_port(port)
+    try:
+        ip = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise AddressError(f"{host!r} is not an IP address") from None
+    return str(ip), number
 
 
 def _bind_fault(text: str) -> str | None:
-    host, colon, port = text.rpartition(":")
-    if not colon:
-        return f"{text!r} is not of the form HOST:PORT, such as 127.0.0.1:9735"
+    if text.startswith("/"):
+        return None if len(text.encode()) <= LOCAL_SOCKET_PATH_BYTES else "it is too long for a socket's path"
     try:
-        if port != "0":
-            parse_port(port)
-        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        parse_ip_and_port(text)
     except AddressError as error:
         return error.reason
-    except ValueError:
-        return None if host == "localhost" else f"{host!r} is not an IP address of this computer"
     return None
+
+
+def _proxy_fault(text: str) -> str | None:
+    try:
+        if text and not parse_ip_and_port(text)[1]:
+            return "a proxy has a port"
+    except AddressError as error:  # also for a name: it would be resolved past the proxy
+        return error.reason
+    return None
+
+
+def _seed_fault(text: str) -> str | None:
+    return None if is_dns_name(text) else f"{text!r} is not a DNS name"
+
+
+_FAULTS: dict[str, Callable[[str], str | None]] = {
+    "alias": _alias_fault,
+    "bind": _bind_fault,
+    "color": _color_fault,
+    "dns-seed": _seed_fault,
+    "proxy": _proxy_fault,
+}
+"""What is wrong with a text, or with each of a list; None when nothing is."""

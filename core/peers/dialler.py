@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from core.base.events import ConnectFailed, ConnectPhase
 from core.bolt.address import Address, AddressError, AddressKind
 from core.peers.errors import AddressAttempt, AllAddressesFailed, DisconnectedDuringConnect
+from core.peers.proxy import ProxyDialler, ProxyRefused, needs_proxy
 from core.peers.reasons import CloseCode, closed_by_us, os_words
 from core.peers.resolve import Resolver, resolve_announced
 from core.peers.session import Session, SessionContext
@@ -37,6 +38,8 @@ class Dialler:
     def __init__(self, context: SessionContext, resolver: Resolver) -> None:
         self._context = context
         self._resolver = resolver
+        config = context.config
+        self._proxy = ProxyDialler(config.proxy, config.limits.proxy_s) if config.proxy else None
         self._dials: dict[bytes, _Dial] = {}
 
     def is_dialling(self, node_id: bytes) -> bool:
@@ -117,7 +120,10 @@ class Dialler:
         waiting = list(addresses)
         while waiting:
             address = waiting.pop(0)
-            if address.kind is AddressKind.DNS:
+            proxied = needs_proxy(address, self._context.config.proxy)
+            if proxied and self._proxy is None:
+                dial.attempts.append(AddressAttempt(str(address), None, "need a proxy"))
+            elif address.kind is AddressKind.DNS and not proxied:
                 try:
                     found = await resolve_announced(address, self._resolver)
                 except AddressError as error:
@@ -125,21 +131,20 @@ class Dialler:
                 else:
                     waiting[:0] = [each for each in found if each not in dial.tried]
                     dial.tried.update(found)
-            elif address.kind is AddressKind.TORV3:
-                dial.attempts.append(AddressAttempt(str(address), None, "need a proxy"))
             else:
-                dial.attempts.append(await self._attempt(dial, address))
+                dial.attempts.append(await self._attempt(dial, address, self._proxy if proxied else None))
 
-    async def _attempt(self, dial: _Dial, address: Address) -> AddressAttempt:
+    async def _attempt(self, dial: _Dial, address: Address, proxy: ProxyDialler | None) -> AddressAttempt:
         """How this address failed; when it does not fail, the session's being established ends the run."""
         session = Session(self._context, dial.node_id, address)
         dial.sessions.add(session)
         try:
             session.dialling()
             try:
-                await _open(address, session)
+                await (_open(address, session) if proxy is None else _open_by_proxy(proxy, address, session))
             except OSError as error:
-                return AddressAttempt(str(address), ConnectPhase.DIALLING, os_words(error))
+                reply = error.reply if isinstance(error, ProxyRefused) else ""
+                return AddressAttempt(str(address), ConnectPhase.DIALLING, os_words(error), reply)
             await session.gone()
             assert session.reason is not None
             return AddressAttempt(str(address), session.phase, session.reason.cln_words(session.phase))
@@ -154,3 +159,13 @@ async def _open(address: Address, session: Session) -> None:
         await loop.create_unix_connection(lambda: session.transport, address.host)
     else:
         await loop.create_connection(lambda: session.transport, address.host, address.port)
+
+
+async def _open_by_proxy(proxy: ProxyDialler, address: Address, session: Session) -> None:
+    """The same over a socket that the proxy has connected."""
+    connected = await proxy.open(session.peer_id, address)
+    try:
+        await asyncio.get_running_loop().create_connection(lambda: session.transport, sock=connected)
+    except BaseException:
+        connected.close()
+        raise

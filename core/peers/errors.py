@@ -18,6 +18,8 @@ class AddressAttempt:
     """How far it came; None when nothing was dialled at all."""
     reason: str
     """CLN's word for it, such as `Connection refused`, without a closing full stop."""
+    proxy_reply: str = ""
+    """What the proxy answered, in CLN's words; empty when none was asked or it did what it should."""
 
 
 class PeerError(LeydenError):

@@ -21,6 +21,8 @@ class Limits:
 
     handshake_s: float = 60.0
     """Handshake and init together, after the TCP connection stands (CLN's connection_timeout_secs)."""
+    proxy_s: float = 120.0
+    """How long a proxy may take to reach a peer: Tor itself gives a stream two minutes."""
     drain_s: float = 5.0
     """How long a closing connection may take to send what is queued (CLN: then "forcing close")."""
     incoming: int = 600

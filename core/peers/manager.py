@@ -38,6 +38,7 @@ from core.peers.errors import (
 from core.peers.hooks import NO_HOOKS, PeerHooks
 from core.peers.keepalive import Keepalive
 from core.peers.listeners import Listeners
+from core.peers.proxy import led_by_onion
 from core.peers.reasons import CloseCode, CloseReason, closed_by_us
 from core.peers.reconnect import Reconnector
 from core.peers.resolve import Resolver, in_dialling_order, resolve_host, system_resolver
@@ -95,7 +96,8 @@ class PeerManager:
         self._book = book
         self._channels = channels
         self._config = config
-        self._resolver = resolver
+        self._resolver = None if config.proxy is not None and config.proxy.always else resolver
+        """None when nothing may be resolved here."""
         self._deadlines = Deadlines(clock)
         self._wiretap = Wiretap(bus, clock, max_messages=limits.ring_messages, max_bytes=limits.ring_bytes)
         self._context = SessionContext(
@@ -140,8 +142,9 @@ class PeerManager:
             addresses = [await resolve_host(host, port, self._network.default_port, self._resolver)]
         if node_id == self._key.node_id:
             raise OwnNodeId(node_id=node_id)
-        if host is None and self._living(node_id) is None:
-            addresses = in_dialling_order(await self._book.addresses(node_id))
+        if self._living(node_id) is None:
+            remembered = led_by_onion(await self._book.addresses(node_id))
+            addresses = led_by_onion([*addresses, *in_dialling_order(remembered)])
         # Looked at after every wait: meanwhile the peer may have come by itself, and the node may have stopped.
         if self._closed:
             raise DisconnectedDuringConnect(node_id=node_id)
@@ -185,7 +188,7 @@ class PeerManager:
         if self._config.reconnect:
             for peer in saved:
                 if peer.node_id != self._key.node_id:
-                    self._reconnector.start(peer.node_id, in_dialling_order(peer.addresses))
+                    self._reconnector.start(peer.node_id, in_dialling_order(led_by_onion(peer.addresses)))
 
     def reconnects_in_s(self, node_id: bytes) -> float | None:
         """How long until this peer is dialled again; None when that is not planned."""

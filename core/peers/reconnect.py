@@ -11,6 +11,7 @@ from core.base.clock import Clock
 from core.base.errors import LeydenError
 from core.bolt.address import Address
 from core.peers.limits import Limits
+from core.peers.proxy import led_by_onion
 
 Dial = Callable[[bytes, Sequence[Address]], Awaitable[None]]
 
@@ -47,7 +48,7 @@ class Reconnector:
         entry.resting = False
         if address in entry.addresses:
             entry.addresses.remove(address)
-        entry.addresses.insert(0, address)
+        entry.addresses = led_by_onion([address, *entry.addresses])
 
     def rest(self, node_id: bytes) -> None:
         """The user disconnected it: leave it alone until the next `connect` or start."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from core.base.events import Direction
 from core.bolt.address import Address
 from core.peers.limits import DEFAULT_LIMITS, Limits
+from core.peers.proxy import ProxyConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class PeerConfig:
     reconnect: bool = True
     """Dial saved peers again when they are lost."""
     limits: Limits = DEFAULT_LIMITS
+    proxy: ProxyConfig | None = None
 
 
 class PeerBook(Protocol):

@@ -55,9 +55,11 @@ def to_rpc_error(error: LeydenError) -> RpcError:
 
 
 def _attempt(attempt: peers.AddressAttempt) -> str:
-    """`ADDRESS: STATE: REASON. ` with its closing space (connectd.c:1081)."""
+    """`ADDRESS: STATE: REASON. ` with its closing space (connectd.c:1081), before it what a proxy said (tor.c:41)."""
+    host = attempt.address.rpartition(":")[0]
+    proxy = f"Error connecting to {host}: Tor server reply: {attempt.proxy_reply}. " if attempt.proxy_reply else ""
     state = f"{attempt.phase.value}: " if attempt.phase is not None else ""
-    return f"{attempt.address}: {state}{attempt.reason}. "
+    return f"{proxy}{attempt.address}: {state}{attempt.reason}. "
 
 
 # Of connect, as CLN's connect_control.c and connectd.c say it.

@@ -12,6 +12,8 @@ def address_object(address: Address) -> Json:
     """CLN's json_add_address_internal; an IPv6 address stands without brackets."""
     if address.kind is AddressKind.LOCAL:
         return {"type": address.kind.value, "socket": address.host}
+    if address.kind is AddressKind.UNRESOLVED:
+        return {"type": address.kind.value, "name": address.host, "port": address.port}
     return {"type": address.kind.value, "address": address.host, "port": address.port}
 
 
