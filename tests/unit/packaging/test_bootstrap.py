@@ -54,6 +54,18 @@ def test_what_the_system_lacks_ends_with_words_and_exit_2(
     assert "the one command" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [["ten"], ["-1"], ["0"], ["1", "2"]])
+def test_fuzz_takes_whole_seconds_and_nothing_else(bootstrap: ModuleType, arguments: list[str]) -> None:
+    with pytest.raises(bootstrap.NotPossible, match="one number"):
+        bootstrap.fuzz(arguments)
+
+
+def test_fuzz_tells_where_it_cannot_run(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap.platform, "machine", lambda: "arm64")
+    with pytest.raises(bootstrap.NotPossible, match="Linux x86_64 only"):
+        bootstrap.fuzz([])
+
+
 def test_an_unknown_benchmark_is_told_the_known_ones(bootstrap: ModuleType) -> None:
     with pytest.raises(bootstrap.NotPossible, match=r"no benchmark 'tock'; there are .*tick"):
         bootstrap.bench(["tock"])
