@@ -54,6 +54,9 @@ def attempt_words(attempt: peers.AddressAttempt, node: str) -> str:
     """One address that failed, with what to do about it."""
     reason = attempt.reason
     facts = {"address": bounded(attempt.address, 270), "reason": bounded(reason), "node": node}
+    if attempt.proxy_reply:
+        reply = bounded(attempt.proxy_reply)
+        return tr("{address}: the proxy could not reach it ({reply}). It may be offline.", reply=reply, **facts)
     if reason == "Connection refused":
         return tr("{address}: the host is up, but nothing listens on that port. Check the port.", **facts)
     if "wrong key" in reason or reason == "Protocol error":

@@ -121,7 +121,7 @@ class PeerManager:
     # -- listening
 
     async def listen(self, binds: Sequence[str]) -> tuple[Address, ...]:
-        """Bind each `HOST:PORT` and accept from now on; the addresses really bound. ListenFailed when one fails."""
+        """Bind each `HOST:PORT` or `/PATH` and accept from now on; the addresses really bound. ListenFailed if not."""
         return await self._listeners.open(binds, lambda: Session(self._context, None, None).transport)
 
     @property

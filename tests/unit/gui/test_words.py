@@ -87,6 +87,13 @@ def test_each_attempt_says_what_to_do(reason: str, remedy: str) -> None:
     assert remedy in words
 
 
+def test_what_the_proxy_said_is_not_taken_for_the_peers_word() -> None:
+    attempt = AddressAttempt("a.onion:9735", ConnectPhase.DIALLING, "Connection refused", "host unreachable")
+    assert attempt_words(attempt, "02ab…9f3c") == (
+        "a.onion:9735: the proxy could not reach it (host unreachable). It may be offline."
+    )
+
+
 def test_every_attempt_of_a_failed_connect_is_listed() -> None:
     attempts = tuple(AddressAttempt(f"203.0.113.{n}:9735", None, "need a proxy") for n in range(3))
     words = words_for(AllAddressesFailed(node_id=node_id(1), attempts=attempts))
