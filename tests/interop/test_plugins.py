@@ -111,14 +111,16 @@ async def watched_node(folder: Path, *options: str) -> AsyncIterator[tuple[Leyde
     watched = Watched(folder / "watched")
     source = WATCHER.replace('os.environ["WATCHED"]', repr(str(watched.file)))
     plugin = plugin_file(folder, "watcher", source, pyln_python())
-    async with await Leyden.start(folder / "n", "--plugin", str(plugin), *options) as leyden:
-        async with await PylnClient.start(folder / "c", str(leyden.socket)) as client:
-            yield leyden, client, watched
+    async with (
+        await Leyden.start(folder / "n", "--plugin", str(plugin), *options) as leyden,
+        await PylnClient.start(folder / "c", str(leyden.socket)) as client,
+    ):
+        yield leyden, client, watched
 
 
 async def test_a_pyln_plugin_is_asked_and_told_of_peers_and_their_messages(home: Path) -> None:
     async with (
-        watched_node(home) as (leyden, client, watched),
+        watched_node(home) as (_, client, watched),
         await PylnPeer.start(home / "p") as peer,
     ):
         started = await watched.wait_for("init")

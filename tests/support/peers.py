@@ -25,6 +25,7 @@ from core.bolt.networks import NETWORKS
 from core.peers.budget import LoopBudget
 from core.peers.events import PeerNotice
 from core.peers.manager import PeerManager
+from core.peers.hooks import NO_HOOKS, PeerHooks
 from core.peers.reasons import CloseCode, CloseReason
 from core.peers.resolve import Resolver
 from core.peers.values import PeerConfig, SavedPeer
@@ -135,6 +136,7 @@ async def node(
 ) -> AsyncIterator[TestNode]:
     """A manager that listens on loopback; `limits` replace those of the configuration."""
     clock = clock or SystemClock()
+    hooks: PeerHooks = NO_HOOKS,
     key = key or NodeKey.generate()
     config = config or PeerConfig()
     config = replace(config, limits=replace(config.limits, **limits))  # type: ignore[arg-type]
@@ -152,6 +154,7 @@ async def node(
         chance=random.Random(1),
     )
     made = TestNode(manager, bus, key, clock, book, channels)
+        hooks=hooks,
     for kind in _EVENTS:
         bus.subscribe(kind, made.events.append)  # type: ignore[arg-type]
     serving = asyncio.create_task(manager.run_services()) if services else None
