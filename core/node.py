@@ -28,6 +28,7 @@ from core.chain.source import TipChanged
 from core.channels.records import ChannelRecords
 from core.gossip.scorer import Scorer
 from core.gossip.store import open_gossip_store
+from core.peers.bans import Bans
 from core.peers.book import SqlitePeerBook
 from core.peers.budget import LoopBudget
 from core.peers.manager import PeerManager
@@ -71,6 +72,7 @@ class Node:
         self.stop_requested = asyncio.Event()
         self._key: NodeKey | None = None
         self._database: Database | None = None
+        self._bans: Bans | None = None
         self._stack = AsyncExitStack()
         self._task_id: int | None = None
         self._block_height = 0
@@ -126,6 +128,7 @@ class Node:
             self._stack.callback(set_up_logging(self.paths.logs, self.settings.log_level).close)
             self._database = await Database.open(self.paths.database)
             self._stack.push_async_callback(self._database.aclose)
+            self._bans = await Bans.open(self._database, self.clock)
             await self._open_key(ProfileMarker(self._database, self.paths.key_marker), keystore, passphrase)
             self.plugins = PluginHost(self, self.clock)
             self._stack.push_async_callback(self.plugins.aclose)
@@ -178,7 +181,7 @@ class Node:
 
     async def _release(self) -> None:
         stack, self._stack = self._stack, AsyncExitStack()
-        self._database = self._key = None
+        self._database = self._key = self._bans = None
         self.practice_peers = ()
         await stack.aclose()
 
@@ -251,12 +254,14 @@ class Node:
             budget=self.budget,
             book=book,
             channels=channels,
+            bans=_started(self._bans),
             hooks=self.plugins,
             config=PeerConfig(
                 allow_even_custom_messages=self.settings.allow_even_custom_messages,
                 offer_gossip_queries=self.settings.dev_offer_gossip_queries,
-                proxy=_proxy_of(self.settings),
+                cln_strict=self.settings.cln_strict,
                 reconnect=not self.settings.offline,
+                proxy=_proxy_of(self.settings),
             ),
         )
 

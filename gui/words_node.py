@@ -11,6 +11,7 @@ from core.bolt.keys import short_id
 from core.chain import errors as chain
 from core.peers import errors as peers
 from gui.phrases import Remedy, Words, bounded, tr
+from gui.times import exactly
 
 
 def _no_address(error: peers.NoAddressKnown) -> Words:
@@ -192,6 +193,35 @@ def _host_not_simple(error: peers.HostNotSimple) -> Words:
     )
 
 
+def _banned(error: peers.Banned) -> Words:
+    return Words(
+        tr("You have banned it"),
+        tr(
+            "{subject} is kept away until {until}. Lift the ban to connect before that.",
+            subject=bounded(error.subject, 70),
+            until=exactly(error.until),
+        ),
+    )
+
+
+def _not_banned(error: peers.NotBanned) -> Words:
+    return Words(tr("No such ban"), tr("{subject} is not banned.", subject=bounded(error.subject, 70)))
+
+
+def _bans_full(error: peers.BansFull) -> Words:
+    return Words(
+        tr("Too many bans"),
+        tr("{n} bans are in force. Lift some, or ban a range of addresses instead.", n=error.limit),
+    )
+
+
+def _not_saved(error: peers.NotSaved) -> Words:
+    return Words(
+        tr("Nothing to forget"),
+        tr("{id} is not saved, or not with that address.", id=short_id(error.node_id)),
+    )
+
+
 def _listen_failed(error: peers.ListenFailed) -> Words:
     facts = {"address": bounded(error.address, 270), "reason": bounded(error.reason)}
     if error.errno in (errno.EADDRINUSE, 10048):
@@ -272,6 +302,10 @@ NODE_WORDS: dict[type[BaseException], Callable[[Any], Words]] = {
     peers.PingPending: _ping_pending,
     peers.HostNotValid: _host_not_valid,
     peers.HostNotSimple: _host_not_simple,
+    peers.Banned: _banned,
+    peers.NotBanned: _not_banned,
+    peers.BansFull: _bans_full,
+    peers.NotSaved: _not_saved,
     peers.ListenFailed: _listen_failed,
     activation.NodeNotActive: _not_active,
     activation.TaskNotFound: _no_task,

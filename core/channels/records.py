@@ -104,6 +104,10 @@ class ChannelRecords:
         active = (record.state for record in self.of(node_id) if record.state in ACTIVE_STATES)
         return next(active, None)
 
+    def is_known(self, node_id: bytes) -> bool:
+        """Whether a channel with this peer is left that is not closed; CLN forgets a peer with its last one."""
+        return any(record.state is not ChannelState.CLOSED for record in self.of(node_id))
+
     async def put(self, record: ChannelRecord) -> None:
         """Write or replace one record; returns once it is on the disk."""
         await finish(self._put(record))

@@ -8,15 +8,19 @@ completes first, an incoming one included, settles the dial.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from core.base.events import ConnectFailed, ConnectPhase
 from core.bolt.address import Address, AddressError, AddressKind
+from core.peers.bans import Bans
 from core.peers.errors import AddressAttempt, AllAddressesFailed, DisconnectedDuringConnect
 from core.peers.proxy import ProxyDialler, ProxyRefused, needs_proxy
 from core.peers.reasons import CloseCode, closed_by_us, os_words
 from core.peers.resolve import Resolver, resolve_announced
 from core.peers.session import Session, SessionContext
+
+_OUR_WISH = (CloseCode.DUPLICATE, CloseCode.CANCELLED, CloseCode.BANNED, CloseCode.SHUTDOWN)
+"""Ends that say nothing about the address."""
 
 
 class _Dial:
@@ -35,8 +39,17 @@ class _Dial:
 class Dialler:
     """All dials under way."""
 
-    def __init__(self, context: SessionContext, resolver: Resolver) -> None:
+    def __init__(
+        self,
+        context: SessionContext,
+        resolver: Resolver,
+        bans: Bans,
+        failed: Callable[[bytes, Address], None],
+    ) -> None:
+        """`failed` is told of each address of a peer that was dialled in vain."""
         self._context = context
+        self._bans = bans
+        self._failed = failed
         self._resolver = resolver
         config = context.config
         self._proxy = ProxyDialler(config.proxy, config.limits.proxy_s) if config.proxy else None
@@ -120,6 +133,9 @@ class Dialler:
         waiting = list(addresses)
         while waiting:
             address = waiting.pop(0)
+            if self._bans.of_address(address) is not None:
+                dial.attempts.append(AddressAttempt(str(address), None, "banned"))
+                continue
             proxied = needs_proxy(address, self._context.config.proxy)
             if proxied and self._proxy is None:
                 dial.attempts.append(AddressAttempt(str(address), None, "need a proxy"))
@@ -143,10 +159,13 @@ class Dialler:
             try:
                 await (_open(address, session) if proxy is None else _open_by_proxy(proxy, address, session))
             except OSError as error:
+                self._failed(dial.node_id, address)
                 reply = error.reply if isinstance(error, ProxyRefused) else ""
                 return AddressAttempt(str(address), ConnectPhase.DIALLING, os_words(error), reply)
             await session.gone()
             assert session.reason is not None
+            if session.reason.code not in _OUR_WISH:
+                self._failed(dial.node_id, address)
             return AddressAttempt(str(address), session.phase, session.reason.cln_words(session.phase))
         finally:
             dial.sessions.discard(session)

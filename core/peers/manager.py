@@ -16,10 +16,12 @@ from core.bolt.messages import MAX_ANSWERED_PONG_BYTES, MAX_PING_IGNORED_BYTES, 
 from core.bolt.networks import Network
 from core.bolt.types import MESSAGE_TYPES
 from core.bolt.wire import MAX_MESSAGE_BYTES
+from core.peers.bans import Ban, Bans, banned_node, covers
 from core.peers.budget import LoopBudget
 from core.peers.deadlines import Deadlines
 from core.peers.dialler import Dialler
 from core.peers.errors import (
+    Banned,
     CustomMessageSize,
     CustomPeerNotConnected,
     CustomTypeEven,
@@ -42,6 +44,7 @@ from core.peers.proxy import led_by_onion
 from core.peers.reasons import CloseCode, CloseReason, closed_by_us
 from core.peers.reconnect import Reconnector
 from core.peers.resolve import Resolver, in_dialling_order, resolve_host, system_resolver
+from core.peers.saved import SavedPeers
 from core.peers.session import Session, SessionContext
 from core.peers.survivors import Survivors
 from core.peers.values import ChannelStates, PeerBook, PeerConfig, PeerInfo, SavedPeer
@@ -80,6 +83,7 @@ class PeerManager:
         budget: LoopBudget,
         book: PeerBook,
         channels: ChannelStates,
+        bans: Bans | None = None,
         config: PeerConfig | None = None,
         hooks: PeerHooks = NO_HOOKS,
         resolver: Resolver = system_resolver,
@@ -105,9 +109,12 @@ class PeerManager:
         )
         self._survivors = Survivors(key.node_id, bus, self._deadlines)
         self._listeners = Listeners(network.default_port)
-        self._dialler = Dialler(self._context, resolver)
+        self.bans = bans or Bans(clock)
+        self._dialler = Dialler(self._context, resolver, self.bans, self._dial_failed)
         self._keepalive = Keepalive(self._survivors, clock, limits, chance)
-        self._reconnector = Reconnector(self._dialler.connect, clock, limits, chance)
+        self._reconnector = Reconnector(self._redial, clock, limits, chance)
+        self.saved = SavedPeers(book, self._reconnector)
+        """What is kept of peers, connected or not."""
         self._sessions: set[Session] = set()
         """Every connection whose socket is open, also such as have not said who they are."""
         self._strangers: Counter[str] = Counter()
@@ -134,7 +141,8 @@ class PeerManager:
     async def connect(self, node_id: bytes, host: str | None = None, port: int | None = None) -> PeerInfo:
         """A connection with the peer, a new one or the one that is there.
 
-        Raises HostNotValid, HostNotSimple, OwnNodeId, NoAddressKnown, AllAddressesFailed, DisconnectedDuringConnect.
+        Raises HostNotValid, HostNotSimple, OwnNodeId, Banned, NoAddressKnown, AllAddressesFailed,
+        DisconnectedDuringConnect.
         Cancelling leaves the dial to whoever else waits for the same peer.
         """
         addresses: list[Address] = []
@@ -143,6 +151,8 @@ class PeerManager:
         if node_id == self._key.node_id:
             raise OwnNodeId(node_id=node_id)
         if self._living(node_id) is None:
+            self._refuse_banned(node_id, addresses)
+        if self._living(node_id) is None and not self._config.cln_strict:
             remembered = led_by_onion(await self._book.addresses(node_id))
             addresses = led_by_onion([*addresses, *in_dialling_order(remembered)])
         # Looked at after every wait: meanwhile the peer may have come by itself, and the node may have stopped.
@@ -166,15 +176,8 @@ class PeerManager:
         UnknownPeer, PeerNotConnected, or PeerHasChannel unless `force`. Until the next `connect` or start the peer is
         not dialled again.
         """
-        state = self._channels.state_of(node_id)
+        self.check_disconnect(node_id, force=force)
         sessions = self._survivors.all_of(node_id)
-        dialling = self._dialler.is_dialling(node_id)
-        if not sessions and not dialling:
-            if state is not None:
-                raise PeerNotConnected(node_id=node_id)
-            raise UnknownPeer(node_id=node_id)
-        if state is not None and not force:
-            raise PeerHasChannel(node_id=node_id, state=state)
         self._reconnector.rest(node_id)
         self._dialler.abandon(node_id)
         self._abort_unfinished(node_id)
@@ -182,6 +185,38 @@ class PeerManager:
             session.close(closed_by_us(CloseCode.REQUESTED))
         for session in sessions:
             await session.gone()
+
+    def check_disconnect(self, node_id: bytes, *, force: bool = False) -> None:
+        """Whether `disconnect` would go on; raises what it would."""
+        if not self.is_known(node_id):
+            raise UnknownPeer(node_id=node_id)
+        if not self._survivors.all_of(node_id) and not self._dialler.is_dialling(node_id):
+            raise PeerNotConnected(node_id=node_id)
+        state = self._channels.state_of(node_id)
+        if state is not None and not force:
+            raise PeerHasChannel(node_id=node_id, state=state)
+
+    def is_known(self, node_id: bytes) -> bool:
+        """As CLN means it: connected, connecting, or with a channel. What is saved does not count."""
+        return bool(
+            self._survivors.all_of(node_id) or self._dialler.is_dialling(node_id) or self._channels.is_known(node_id)
+        )
+
+    async def ban(self, subject: str, until: float, *, disconnect: bool = True, force: bool = False) -> Ban:
+        """Keep `subject` (`core.peers.bans.parse_subject`) away until that wall time.
+
+        With `disconnect` the connections with it are ended as by `disconnect`, and this returns once they are gone.
+        PeerHasChannel, with nothing done, when one of them has an active channel and `force` is not given; BansFull.
+        """
+        if disconnect and not force:
+            for session in self._covered(subject):
+                state = self._channels.state_of(session.node_id or b"")
+                if state is not None:
+                    raise PeerHasChannel(node_id=session.peer_id, state=state)
+        ban = await self.bans.put(subject, until)
+        if disconnect:
+            await self._end_banned(subject)
+        return ban
 
     def reconnect_saved(self, saved: Sequence[SavedPeer]) -> None:
         """Dial these peers from the services' next look on, and again whenever they are lost."""
@@ -219,7 +254,7 @@ class PeerManager:
             raise CustomTypeEven(type=type_)
         session = self._living(node_id) or self._introducing(node_id)
         if session is None:
-            if self._channels.state_of(node_id) is not None or self._dialler.is_dialling(node_id):
+            if self._channels.is_known(node_id) or self._dialler.is_dialling(node_id):
                 raise CustomPeerNotConnected(node_id=node_id)
             raise NoSuchPeer(node_id=node_id)
         return session
@@ -313,12 +348,19 @@ class PeerManager:
         self._sessions.add(session)
         limits, host = self._config.limits, session.address.host
         self._strangers[host] += 1
+        if self.bans.of_address(session.address) is not None:
+            session.abort(closed_by_us(CloseCode.BANNED))
+            return False
         return not (
             self._closed
             or sum(one.direction is Direction.IN for one in self._sessions) > limits.incoming
             or self._strangers.total() > limits.unauthenticated
             or self._strangers[host] > limits.unauthenticated_per_host
         )
+
+    def is_banned(self, node_id: bytes) -> bool:
+        """Whether this peer may not come in."""
+        return self.bans.of_node(node_id) is not None
 
     def dialled(self, session: Session) -> None:
         """An outgoing TCP connection stands."""
@@ -377,6 +419,34 @@ class PeerManager:
     def _introducing(self, node_id: bytes) -> Session | None:
         """A connection about which a hook decides: whoever answers it may talk to the peer already, as in CLN."""
         return next((one for one in self._sessions if one.node_id == node_id and one.is_introducing), None)
+
+    def _refuse_banned(self, node_id: bytes, addresses: Sequence[Address]) -> None:
+        bans = (self.bans.of_node(node_id), *(self.bans.of_address(address) for address in addresses))
+        for ban in bans:
+            if ban is not None:
+                raise Banned(subject=ban.subject, until=ban.until)
+
+    async def _redial(self, node_id: bytes, addresses: Sequence[Address]) -> None:
+        self._refuse_banned(node_id, ())
+        await self._dialler.connect(node_id, addresses)
+
+    def _dial_failed(self, node_id: bytes, address: Address) -> None:
+        if not self._closed:
+            self._in_background(self._book.failed(node_id, address))
+
+    def _covered(self, subject: str) -> list[Session]:
+        return [one for one in self._sessions if covers(subject, one.node_id, one.address)]
+
+    async def _end_banned(self, subject: str) -> None:
+        covered = self._covered(subject)
+        node_id = banned_node(subject)
+        if node_id is not None:
+            self._reconnector.rest(node_id)
+            self._dialler.abandon(node_id)
+        for session in covered:
+            (session.close if session.was_established else session.abort)(closed_by_us(CloseCode.BANNED))
+        for session in covered:
+            await session.gone()
 
     def _forget_stranger(self, session: Session) -> None:
         if session.direction is Direction.IN:

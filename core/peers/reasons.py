@@ -21,6 +21,7 @@ class CloseCode(StrEnum):
     CANCELLED = "the connect was given up"
     REPLACED = "a newer connection with the same peer took its place"
     DUPLICATE = "the other connection with the same peer was kept"
+    BANNED = "it is banned"
     REFUSED = "too many connections that have not said who they are"
     UNWANTED = "a plugin did not want this peer"
     HANDSHAKE = "the handshake failed"

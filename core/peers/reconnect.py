@@ -57,6 +57,18 @@ class Reconnector:
             entry.resting = True
             entry.due_at = None
 
+    def forget(self, node_id: bytes) -> None:
+        """Dial it no more by ourselves."""
+        self._entries.pop(node_id, None)
+
+    def forget_address(self, node_id: bytes, address: Address) -> None:
+        """Dial it there no more; without any address left, not at all."""
+        entry = self._entries.get(node_id)
+        if entry is not None and address in entry.addresses:
+            entry.addresses.remove(address)
+            if not entry.addresses:
+                del self._entries[node_id]
+
     def connected(self, node_id: bytes) -> None:
         """There is a connection, whoever made it."""
         entry = self._entries.get(node_id)

@@ -49,6 +49,9 @@ class SessionOwner(Protocol):
     def admit(self, session: Session) -> bool:
         """Whether an incoming connection may begin its handshake."""
 
+    def is_banned(self, node_id: bytes) -> bool:
+        """Whether an incoming peer that has shown its id is to be sent away."""
+
     def dialled(self, session: Session) -> None:
         """An outgoing TCP connection stands."""
 
@@ -289,6 +292,9 @@ class Session:
         if outgoing and not self._context.owner.is_only_dial(self):
             # Act three is not on its way yet, so for the peer this connection never was.
             self.abort(closed_by_us(CloseCode.DUPLICATE))
+            return
+        if not outgoing and self._context.owner.is_banned(self.peer_id):
+            self.abort(closed_by_us(CloseCode.BANNED))
             return
         self.phase = ConnectPhase.INIT
         if outgoing:

@@ -11,6 +11,8 @@ from core.base.paths import ProfilePaths
 from core.base.settings import Settings
 from core.bolt.address import Address
 from core.bolt.networks import Network
+from core.peers.bans import Ban, Bans
+from core.peers.saved import SavedPeers
 from core.peers.values import PeerInfo
 
 
@@ -26,6 +28,23 @@ class PeersFace(Protocol):
 
     async def disconnect(self, node_id: bytes, *, force: bool = False) -> None:
         """Returns once the peer is gone."""
+
+    def check_disconnect(self, node_id: bytes, *, force: bool = False) -> None:
+        """Raises what `disconnect` would."""
+
+    def is_known(self, node_id: bytes) -> bool:
+        """Connected, connecting, or with a channel."""
+
+    @property
+    def saved(self) -> SavedPeers:
+        """What is kept of peers."""
+
+    @property
+    def bans(self) -> Bans:
+        """Who is kept out."""
+
+    async def ban(self, subject: str, until: float, *, disconnect: bool = True, force: bool = False) -> Ban:
+        """Keeps `subject` away until then; with `disconnect` returns once it is gone."""
 
     def send_custom(self, node_id: bytes, message: bytes) -> None:
         """Queues `message`, its two type bytes included."""

@@ -104,11 +104,15 @@ class _PeerId:
     text: str
 
 
-def _peer_id(token: Token, _scope: Scope) -> _PeerId:
+def _known_peer(token: Token, scope: Scope) -> _PeerId:
+    """A peer that CLN would know. It says so as it comes upon the id, before what follows (param_peer)."""
     try:
-        return _PeerId(parse_node_id(token.text), token.text)
+        peer = _PeerId(parse_node_id(token.text), token.text)
     except NodeIdError:
         raise BadParam("invalid peer id") from None
+    if not scope.node.peers.is_known(peer.node_id):
+        raise _unknown(peer)
+    return peer
 
 
 def _unknown(peer: _PeerId) -> RpcError:
@@ -116,8 +120,7 @@ def _unknown(peer: _PeerId) -> RpcError:
 
 
 def _check_disconnect(context: Context, *, id: _PeerId, force: bool) -> None:  # noqa: A002
-    if context.node.peers.peer(id.node_id) is None:
-        raise _unknown(id)
+    context.node.peers.check_disconnect(id.node_id, force=force)
 
 
 async def _disconnect(context: Context, *, id: _PeerId, force: bool) -> Json:  # noqa: A002
@@ -134,7 +137,7 @@ DISCONNECT = Command(
     "Disconnect from {id} that has previously been connected to using connect; with {force} set, even if it has a "
     "current channel",
     _disconnect,
-    (Param("id", _peer_id), optional("force", boolean, default=False)),
+    (Param("id", _known_peer), optional("force", boolean, default=False)),
     verify=_check_disconnect,
 )
 

@@ -274,9 +274,12 @@ DISCONNECT_REFUSED = [
     ([NO_POINT], invalid("id", "invalid peer id")),
     ([ANY_ID], (-32602, f"Unknown peer '{ANY_ID}'")),
     ([ANY_ID.upper()], (-32602, f"Unknown peer '{ANY_ID.upper()}'")),
-    ([ANY_ID, "true"], invalid("force", "should be 'true' or 'false'")),
-    ([ANY_ID, 1], invalid("force", "should be 'true' or 'false'")),
-    ({"id": ANY_ID, "force": None}, invalid("force", "should be 'true' or 'false'")),
+    # Parameters are looked at in the order they were sent, and whether the peer is known with its id.
+    ([ANY_ID, "true"], (-32602, f"Unknown peer '{ANY_ID}'")),
+    ({"id": ANY_ID, "force": None}, (-32602, f"Unknown peer '{ANY_ID}'")),
+    ({"force": "true", "id": ANY_ID}, invalid("force", "should be 'true' or 'false'")),
+    ({"force": 1, "id": "nope"}, invalid("force", "should be 'true' or 'false'")),
+    ({"force": None, "id": ANY_ID}, invalid("force", "should be 'true' or 'false'")),
     ([ANY_ID, None], (-32602, f"Unknown peer '{ANY_ID}'")),
 ]
 
