@@ -87,6 +87,9 @@ def test_an_address_that_cannot_be_dialled_is_no_attempt(clock: ManualClock) -> 
     (event,) = log.since()
     assert (event.connect_attempted, event.duration_nsec) == (False, None)
     assert event.reason == "All addresses failed: x.onion:9735: need a proxy. "
+    bus.publish(ConnectProgress(SOMEBODY, "a", ConnectPhase.DIALLING))  # of an earlier dial, given up by its caller
+    bus.publish(ConnectFailed(SOMEBODY, AllAddressesFailed(node_id=SOMEBODY, attempts=attempts)))
+    assert [event.connect_attempted for event in log.since()] == [False, False]
 
 
 def test_the_oldest_go_and_the_numbers_stay(clock: ManualClock) -> None:
