@@ -61,12 +61,17 @@ class Line:
 
     def markdown(self) -> str:
         theirs = "see last column" if self.safer else _answer(self.theirs)
-        cells = (self.section, f"`{_cut(_ID.sub(r'\1…', self.request))}`", theirs, _answer(self.ours), self.verdict)
-        return _ID.sub(r"\1…", f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+        request = _cut(_short(self.request))
+        cells = (self.section, f"`{request}`", _short(theirs), _short(_answer(self.ours)), self.verdict)
+        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _answer(answer: Answer) -> str:
     return f"{answer.get('code')} `{answer.get('message')}`" if "message" in answer else f"`{json.dumps(answer)}`"
+
+
+def _short(text: str) -> str:
+    return _ID.sub(r"\1…", text)
 
 
 def _cut(text: str) -> str:
