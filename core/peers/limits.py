@@ -25,13 +25,36 @@ class Limits:
     """How long a proxy may take to reach a peer: Tor itself gives a stream two minutes."""
     drain_s: float = 5.0
     """How long a closing connection may take to send what is queued (CLN: then "forcing close")."""
-    incoming: int = 600
-    """Incoming connections in all. Node ids cost nothing, so a stranger could otherwise take every file descriptor of
-    the process (1,024 by default), and with them the RPC socket and the database."""
-    unauthenticated: int = 512
-    """Incoming connections that have not yet completed their init, in all."""
-    unauthenticated_per_host: int = 256
-    """The same from one address."""
+    incoming: int = 400
+    """Incoming peers in all; with one more the least useful leaves (`crowd`). Node ids cost nothing, so a stranger
+    could otherwise take every file descriptor of the process, and with them the RPC socket and the database. With the
+    next limit, and room for our own dials and RPC clients, it stays below the 1,024 that many systems begin with."""
+    unauthenticated: int = 400
+    """Incoming connections that have not yet completed their init, in all; one more is refused."""
+    unauthenticated_per_host: int = 200
+    """The same from one address, so that one host alone cannot keep the others out."""
+    in_bytes_s: float = 1_000_000.0
+    """What one peer may bring in (CLN's throttle); above it reading pauses. Far more than channels or gossip need."""
+    in_bytes_burst: float = 1_000_000.0
+    """As much at once, after a second of rest; the longest message has 65,569 bytes on the wire."""
+    in_messages_s: float = 10_000.0
+    """The same in messages, since small ones cost by the piece: 1,000,000 bytes are 25,000 pings and would take all of
+    a core. Channel messages of 100 bytes and more reach the bound of bytes first."""
+    in_messages_burst: float = 10_000.0
+    in_pause_s: float = 0.1
+    """The shortest pause in reading, so that a flood costs ten deadlines a second and not one a read."""
+    onion_messages_s: float = 4.0
+    """Handled of one peer; CLN: a token a millisecond, 250 for each."""
+    onion_messages_burst: float = 4.0
+    gossip_s: float = 200.0
+    """Announcements and updates handled of one peer: the whole network makes a few a second, and each one costs up to
+    four signatures to check."""
+    gossip_burst: float = 200_000.0
+    """Once the whole graph, of which mainnet has about 130,000 messages."""
+    queries_s: float = 10.0
+    """Gossip queries answered; those who sync ask one after the other, and each answer costs us more than the question
+    costs them."""
+    queries_burst: float = 100.0
     write_high_bytes: int = 64 * 1024
     """Unsent bytes from which on a peer is no longer read, so that it cannot make us answer without end."""
     write_low_bytes: int = 16 * 1024

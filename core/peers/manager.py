@@ -18,6 +18,7 @@ from core.bolt.types import MESSAGE_TYPES
 from core.bolt.wire import MAX_MESSAGE_BYTES
 from core.peers.bans import Ban, Bans, banned_node, covers
 from core.peers.budget import LoopBudget
+from core.peers.crowd import least_useful
 from core.peers.deadlines import Deadlines
 from core.peers.dialler import Dialler
 from core.peers.errors import (
@@ -344,7 +345,7 @@ class PeerManager:
     # -- what sessions tell (SessionOwner)
 
     def admit(self, session: Session) -> bool:
-        """Bounds who has come in, and more tightly who has not said who they are."""
+        """Bounds who has not said who they are, and with them all that have come in."""
         self._sessions.add(session)
         limits, host = self._config.limits, session.address.host
         self._strangers[host] += 1
@@ -353,7 +354,7 @@ class PeerManager:
             return False
         return not (
             self._closed
-            or sum(one.direction is Direction.IN for one in self._sessions) > limits.incoming
+            or sum(one.direction is Direction.IN for one in self._sessions) > limits.incoming + limits.unauthenticated
             or self._strangers.total() > limits.unauthenticated
             or self._strangers[host] > limits.unauthenticated_per_host
         )
@@ -382,6 +383,8 @@ class PeerManager:
         self._survivors.add(session)
         self._dialler.established(session.peer_id)
         self._reconnector.connected(session.peer_id)
+        if session.direction is Direction.IN:
+            self._make_room()
         if session.direction is Direction.OUT:
             self._in_background(self._book.remember(session.peer_id, session.address))
 
@@ -410,6 +413,18 @@ class PeerManager:
             self._reconnector.lost(session.peer_id, self._clock.monotonic() - session.connected_at)
 
     # -- inside
+
+    def _make_room(self) -> None:
+        """Of more incoming peers than there may be the least useful leaves."""
+        incoming = [one for one in self._survivors if one.direction is Direction.IN and one.reason is None]
+        if len(incoming) > self._config.limits.incoming:
+            leaving = least_useful(incoming, keep=self._is_kept, now=self._clock.monotonic())
+            if leaving is not None:
+                leaving.close(closed_by_us(CloseCode.CROWDED_OUT))
+
+    def _is_kept(self, node_id: bytes) -> bool:
+        """Whether we have a channel with this peer, or have dialled it and would again."""
+        return self._channels.state_of(node_id) is not None or self._reconnector.keeps(node_id)
 
     def _living(self, node_id: bytes) -> Session | None:
         """The current session, unless its end has begun."""

@@ -23,6 +23,7 @@ class CloseCode(StrEnum):
     DUPLICATE = "the other connection with the same peer was kept"
     BANNED = "it is banned"
     REFUSED = "too many connections that have not said who they are"
+    CROWDED_OUT = "its place was needed for a peer of more use"
     UNWANTED = "a plugin did not want this peer"
     HANDSHAKE = "the handshake failed"
     BAD_TAG = "a message could not be decrypted"

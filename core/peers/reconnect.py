@@ -92,6 +92,11 @@ class Reconnector:
             if entry.due_at is not None:
                 entry.due_at = now
 
+    def keeps(self, node_id: bytes) -> bool:
+        """Whether the peer would be dialled again when it is lost."""
+        entry = self._entries.get(node_id)
+        return entry is not None and not entry.resting
+
     def due_in_s(self, node_id: bytes) -> float | None:
         """How long until the peer is dialled again; None when that is not planned."""
         entry = self._entries.get(node_id)

@@ -27,6 +27,7 @@ from core.peers.hooks import NO_HOOKS, PeerHooks, Refused
 from core.peers.init_rules import Unacceptable, check_init, reachable_from_everywhere
 from core.peers.pings import Pings
 from core.peers.reasons import CloseCode, CloseReason, closed_by_them, closed_by_us, lost
+from core.peers.throttle import Allowances, Kind, Throttle
 from core.peers.transport import Transport
 from core.peers.values import PeerConfig, PeerInfo
 from core.peers.wiretap import Wiretap
@@ -92,6 +93,7 @@ class Session:
     """A connection from TCP connect to its end (`transport.TransportOwner`)."""
 
     __slots__ = (
+        "_allowances",
         "_connected_at",
         "_connected_wall",
         "_context",
@@ -144,7 +146,10 @@ class Session:
             if node_id is None
             else NoiseConnection.initiator(context.key, node_id)
         )
-        self.transport = Transport(noise, self, context.budget, context.config.limits, context.clock)
+        limits, clock = context.config.limits, context.clock
+        self._allowances = Allowances(limits, clock)
+        throttle = Throttle(limits, context.deadlines, clock)
+        self.transport = Transport(noise, self, context.budget, limits, clock, throttle)
 
     def __repr__(self) -> str:
         who = short_id(self.node_id) if self.node_id else "unknown"
@@ -197,6 +202,7 @@ class Session:
             messages_out=transport.messages_out,
             bytes_in=transport.bytes_in,
             bytes_out=transport.bytes_out,
+            messages_ignored=self._allowances.ignored,
         )
 
     # -- what others do with a session
@@ -208,6 +214,10 @@ class Session:
     def dialling(self) -> None:
         """The loop has been asked to connect; told to who watches."""
         self._tell_progress()
+
+    def grants(self, kind: Kind) -> bool:
+        """Whether one more message of this kind is within what the peer may send; one that is not is counted."""
+        return self._allowances.grants(kind)
 
     def probe(self) -> None:
         """Send the watch's ping."""

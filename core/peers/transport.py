@@ -11,6 +11,7 @@ from core.bolt.noise import SEALING_BYTES, NoiseConnection, NoiseError
 from core.bolt.wire import MAX_MESSAGE_BYTES, OutOfRange
 from core.peers.budget import LoopBudget
 from core.peers.limits import READ_BYTES, Limits
+from core.peers.throttle import Throttle
 
 _IN_LINE = 1
 """Not reading: the turn's budget is spent and what was read waits for its turn."""
@@ -19,6 +20,9 @@ _PEER_SLOW = 2
 
 _HELD = 4
 """Not reading: somebody above still looks at the last message."""
+
+_SPENT = 8
+"""Not reading: the peer has brought in more than one peer may, and waits until its budget is full enough again."""
 
 FLUSH_BYTES = 64 * 1024
 """Sealed bytes that are written at once instead of with what else this turn brings."""
@@ -71,8 +75,10 @@ class Transport(asyncio.BufferedProtocol):
         "_out",
         "_out_bytes",
         "_owner",
+        "_paid_for",
         "_pauses",
         "_socket",
+        "_throttle",
         "_waiting",
         "_writable",
         "bytes_in",
@@ -84,8 +90,15 @@ class Transport(asyncio.BufferedProtocol):
     )
 
     def __init__(
-        self, noise: NoiseConnection, owner: TransportOwner, budget: LoopBudget, limits: Limits, clock: Clock
+        self,
+        noise: NoiseConnection,
+        owner: TransportOwner,
+        budget: LoopBudget,
+        limits: Limits,
+        clock: Clock,
+        throttle: Throttle | None = None,
     ) -> None:
+        """Without a throttle the peer may bring in as much as the loop's budget lets it."""
         self.noise = noise
         self.last_message_at = 0.0
         """Monotonic time at which messages were last handed over; 0 before the first."""
@@ -94,6 +107,8 @@ class Transport(asyncio.BufferedProtocol):
         self._owner = owner
         self._budget = budget
         self._limits = limits
+        self._throttle = throttle
+        self._paid_for = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._socket: asyncio.Transport | None = None
         self._waiting: list[bytes] = []
@@ -155,13 +170,7 @@ class Transport(asyncio.BufferedProtocol):
 
     def release(self) -> None:
         """Go on with what was read before `hold` and has come since."""
-        if self._closing or not self._pauses & _HELD:
-            return
-        if not self._pauses & _IN_LINE and self.noise.has_message:
-            self._stand_in_line()
-        self._resume(_HELD)
-        if self._eof and not self._pauses and self._socket is not None:
-            self._socket.close()
+        self._go_on(_HELD)
 
     def close(self) -> None:
         """Send what is queued, then say goodbye; what still comes is read and thrown away until the peer closes too.
@@ -174,6 +183,7 @@ class Transport(asyncio.BufferedProtocol):
         self._flush()
         self._closing = True
         self._leave_line()
+        self._end_throttle()
         if self._socket is None:
             return
         if self._eof:
@@ -191,6 +201,7 @@ class Transport(asyncio.BufferedProtocol):
         """Close at once; what is queued is lost."""
         self._closing = True
         self._leave_line()
+        self._end_throttle()
         if self._socket is not None:
             self._socket.abort()
 
@@ -216,6 +227,8 @@ class Transport(asyncio.BufferedProtocol):
         self.bytes_in += nbytes
         if self._closing:
             return
+        if self._throttle is not None:
+            self._pay(nbytes, self._throttle)
         data = self._budget.read_buffer[:nbytes]
         may_work = self._budget.begin()
         if not self.noise.handshake_complete:
@@ -228,14 +241,14 @@ class Transport(asyncio.BufferedProtocol):
         else:
             self.noise.feed(data)
         if self._pauses:
-            return  # a loop that read more than we asked for (Windows): its turn comes
+            return  # over its throttle, or a loop that read more than we asked for (Windows): its turn comes
         if not may_work or self._deliver():
             self._stand_in_line()
 
     def eof_received(self) -> bool:
         """Stay half open while messages that came before the end still wait for their turn."""
         self._eof = True
-        return bool(self._pauses & (_IN_LINE | _HELD)) and not self._closing
+        return bool(self._pauses & (_IN_LINE | _HELD | _SPENT)) and not self._closing
 
     def pause_writing(self) -> None:
         self._pause(_PEER_SLOW)
@@ -250,6 +263,7 @@ class Transport(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: BaseException | None) -> None:
         self._leave_line()
+        self._end_throttle()
         if not self._closing and self.noise.has_message:
             # Bounded by one read and one message: what the peer said last is worth hearing.
             self._pauses = 0
@@ -275,7 +289,7 @@ class Transport(asyncio.BufferedProtocol):
             self._pauses |= _IN_LINE
             return True
         if self._eof:
-            if self._socket is not None and not self._pauses & _HELD:
+            if self._socket is not None and not self._pauses & (_HELD | _SPENT):
                 self._socket.close()
         else:
             self._pauses |= _IN_LINE
@@ -355,6 +369,30 @@ class Transport(asyncio.BufferedProtocol):
         """Seal what waits; nothing is sealed before its place among what is written is certain."""
         self._out += self.noise.seal_all(self._waiting)
         self._waiting.clear()
+
+    def _pay(self, size: int, throttle: Throttle) -> None:
+        """For a read of so many bytes, and for the messages handed over since the last one."""
+        count = self.messages_in - self._paid_for
+        self._paid_for = self.messages_in
+        if throttle.spent(size, count, self._refilled):
+            self._pause(_SPENT)
+
+    def _refilled(self) -> None:
+        self._go_on(_SPENT)
+
+    def _end_throttle(self) -> None:
+        if self._throttle is not None:
+            self._throttle.end()
+
+    def _go_on(self, why: int) -> None:
+        """The reason for a pause is gone: what was read before it and has come since takes its turn."""
+        if self._closing or not self._pauses & why:
+            return
+        if not self._pauses & _IN_LINE and self.noise.has_message:
+            self._stand_in_line()
+        self._resume(why)
+        if self._eof and not self._pauses and self._socket is not None:
+            self._socket.close()
 
     def _stand_in_line(self) -> None:
         if not self._pauses & _IN_LINE and not self._closing:

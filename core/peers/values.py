@@ -36,6 +36,8 @@ class PeerInfo:
     messages_out: int
     bytes_in: int
     bytes_out: int
+    messages_ignored: int = 0
+    """Onion and gossip messages beyond what one peer may send (`Limits`)."""
 
 
 @dataclass(frozen=True, slots=True)
