@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.base.settings import parse_ip_and_port
 from core.rpc.commands.base import Json
 from core.rpc.commands.node import init_features
 from core.rpc.face import NodeFace
@@ -14,10 +15,16 @@ def environment(node: NodeFace) -> dict[str, str]:
 
 def configuration(node: NodeFace) -> Json:
     """The member `configuration` of `init`."""
-    return {
+    found: Json = {
         "lightning-dir": str(node.paths.folder),
         "rpc-file": node.paths.socket.name,
         "startup": True,
         "network": node.network.name,
         "feature_set": {"init": init_features(node), "node": "", "channel": "", "invoice": ""},
     }
+    if node.settings.proxy:
+        host, port = parse_ip_and_port(node.settings.proxy)
+        found["proxy"] = {"type": "ipv6" if ":" in host else "ipv4", "address": host, "port": port}
+        found["torv3-enabled"] = True
+        found["always_use_proxy"] = node.settings.always_use_proxy
+    return found
