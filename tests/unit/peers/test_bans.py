@@ -1,0 +1,59 @@
+"""The bans by themselves: bounds, and what an accept asks."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.bolt.address import Address, AddressKind
+from core.peers import bans as bans_module
+from core.peers.bans import Bans
+from core.peers.errors import BansFull
+from tests.support.clock import ManualClock
+
+
+def at(host: str) -> Address:
+    return Address(AddressKind.IPV6 if ":" in host else AddressKind.IPV4, host, 9735)
+
+
+async def test_of_several_ranges_the_one_that_lasts_longest_counts_and_each_can_be_lifted() -> None:
+    clock = ManualClock()
+    bans = Bans(clock)
+    now = clock.time()
+    for subject, minutes in (("10.0.0.0/8", 1), ("10.1.0.0/16", 3), ("10.1.2.3", 2), ("0.0.0.0/0", 1)):
+        await bans.put(subject, now + 60 * minutes)
+    found = bans.of_address(at("10.1.2.3"))
+    assert found is not None
+    assert found.subject == "10.1.0.0/16"
+    await bans.lift("10.1.0.0/16")
+    await clock.advance(90)
+    found = bans.of_address(at("10.1.2.3"))
+    assert found is not None
+    assert found.subject == "10.1.2.3"
+    assert bans.of_address(at("10.1.2.4")) is None
+    assert bans.of_address(at("11.0.0.1")) is None
+    await clock.advance(30)
+    assert bans.of_address(at("10.1.2.3")) is None
+
+
+async def test_an_onion_or_a_local_socket_is_in_no_range() -> None:
+    clock = ManualClock()
+    bans = Bans(clock)
+    await bans.put("0.0.0.0/0", clock.time() + 60)
+    await bans.put("::/0", clock.time() + 60)
+    assert bans.of_address(at("::1")) is not None
+    assert bans.of_address(Address(AddressKind.LOCAL, "/run/x", 0)) is None
+    assert bans.of_address(Address(AddressKind.TORV3, "a" * 56 + ".onion", 9735)) is None
+
+
+async def test_bans_are_bounded_and_those_that_ran_out_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bans_module, "MAX_BANS", 3)
+    clock = ManualClock()
+    bans = Bans(clock)
+    for last in range(3):
+        await bans.put(f"10.0.0.{last}", clock.time() + 60 * (last + 1))
+    with pytest.raises(BansFull):
+        await bans.put("10.0.0.9", clock.time() + 60)
+    await bans.put("10.0.0.0", clock.time() + 60)
+    await clock.advance(60)
+    await bans.put("10.0.0.9", clock.time() + 60)
+    assert [ban.subject for ban in bans.all()] == ["10.0.0.1", "10.0.0.9", "10.0.0.2"]
