@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.base.clock import Clock
 from core.base.events import ConnectPhase, CustomMessage, Direction, EventBus
-from core.bolt.address import Address
+from core.bolt.address import Address, AddressKind
 from core.bolt.keys import NodeKey
 from core.bolt.messages import MAX_ANSWERED_PONG_BYTES, MAX_PING_IGNORED_BYTES, Ping
 from core.bolt.networks import Network
@@ -42,6 +42,7 @@ from core.peers.hooks import NO_HOOKS, PeerHooks
 from core.peers.keepalive import Keepalive
 from core.peers.listeners import Listeners
 from core.peers.proxy import led_by_onion
+from core.peers.readiness import ChannelReadiness, until_channels_ready
 from core.peers.reasons import CloseCode, CloseReason, closed_by_us
 from core.peers.reconnect import Reconnector
 from core.peers.resolve import Resolver, in_dialling_order, resolve_host, system_resolver
@@ -87,6 +88,7 @@ class PeerManager:
         bans: Bans | None = None,
         config: PeerConfig | None = None,
         hooks: PeerHooks = NO_HOOKS,
+        readiness: ChannelReadiness | None = None,
         resolver: Resolver = system_resolver,
         chance: random.Random | None = None,
     ) -> None:
@@ -100,6 +102,7 @@ class PeerManager:
         self._budget = budget
         self._book = book
         self._channels = channels
+        self._readiness = readiness
         self._config = config
         self._resolver = None if config.proxy is not None and config.proxy.always else resolver
         """None when nothing may be resolved here."""
@@ -149,6 +152,7 @@ class PeerManager:
         addresses: list[Address] = []
         if host is not None:
             addresses = [await resolve_host(host, port, self._network.default_port, self._resolver)]
+        by_onion = bool(addresses) and addresses[0].kind is AddressKind.TORV3
         if node_id == self._key.node_id:
             raise OwnNodeId(node_id=node_id)
         if self._living(node_id) is None:
@@ -163,12 +167,16 @@ class PeerManager:
         if session is None:
             if not addresses and not self._dialler.is_dialling(node_id):
                 raise NoAddressKnown(node_id=node_id)
-            await self._dialler.connect(node_id, addresses)
+            if by_onion:
+                self._reconnector.by_onion(node_id, addresses[0])
+            await self._dialler.connect(node_id, addresses, alone=by_onion)
             session = self._living(node_id)
             if session is None:
                 raise DisconnectedDuringConnect(node_id=node_id)
         if self._config.reconnect and session.direction is Direction.OUT:
             self._reconnector.keep(node_id, session.address)
+        if self._readiness is not None:
+            await until_channels_ready(self._readiness, session)
         return session.info()
 
     async def disconnect(self, node_id: bytes, *, force: bool = False) -> None:
@@ -284,6 +292,10 @@ class PeerManager:
     def peers(self) -> list[PeerInfo]:
         """Every connected peer, in the order in which they connected."""
         return [session.info() for session in self._survivors]
+
+    def channel_counts(self) -> dict[bytes, int]:
+        """How many channels there are with each peer that has any, connected or not."""
+        return self._channels.counts()
 
     def peer(self, node_id: bytes) -> PeerInfo | None:
         """One connected peer."""

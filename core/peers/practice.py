@@ -39,6 +39,9 @@ class _NoChannels:
     def is_known(self, node_id: bytes) -> bool:
         return False
 
+    def counts(self) -> dict[bytes, int]:
+        return {}
+
 
 class PracticePeers:
     """Both of them, from `open` to `aclose`."""

@@ -136,3 +136,6 @@ class ChannelStates(Protocol):
 
     def is_known(self, node_id: bytes) -> bool:
         """Whether there is a channel with this peer that is not over for good, active or not."""
+
+    def counts(self) -> dict[bytes, int]:
+        """How many such channels there are with each peer that has one."""

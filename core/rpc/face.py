@@ -58,6 +58,9 @@ class PeersFace(Protocol):
     def peers(self) -> Sequence[PeerInfo]:
         """Every connected peer."""
 
+    def channel_counts(self) -> dict[bytes, int]:
+        """Channels by the peers that have any, connected or not."""
+
     def peer(self, node_id: bytes) -> PeerInfo | None:
         """The connected peer of that id."""
 

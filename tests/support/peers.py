@@ -69,6 +69,9 @@ class Channels:
     def is_known(self, node_id: bytes) -> bool:
         return node_id in self.states
 
+    def counts(self) -> dict[bytes, int]:
+        return dict.fromkeys(self.states, 1)
+
 
 async def resolves_nothing(name: str, port: int) -> Sequence[Address]:
     """A resolver without any name."""

@@ -12,7 +12,7 @@ from core.peers.errors import PeerNotConnected, PingTooLong, PongTooLong, Unknow
 from core.peers.resolve import resolve_host
 from core.rpc.commands.base import Command, Context, Json
 from core.rpc.commands.progress import telling_progress
-from core.rpc.commands.shapes import connected_object, network_event_object, peer_object
+from core.rpc.commands.shapes import absent_peer_object, connected_object, network_event_object, peer_object
 from core.rpc.errors import INVALID_PARAMS, RpcError
 from core.rpc.params import BadParam, Param, Scope, boolean, decimal, integer, node_id, optional, whole_number
 from core.rpc.tokens import Token
@@ -149,14 +149,19 @@ def _level(token: Token, _scope: Scope) -> str:
 
 
 def _listpeers(context: Context, *, id: bytes | None, level: str | None) -> Json:  # noqa: A002
-    peers = context.node.peers.peers()
-    return {"peers": [peer_object(peer, log=level is not None) for peer in peers if id in (None, peer.node_id)]}
+    peers = context.node.peers
+    channels = peers.channel_counts()
+    rows = {peer.node_id: peer_object(peer, channels=channels.pop(peer.node_id, 0)) for peer in peers.peers()}
+    rows |= {peer_id: absent_peer_object(peer_id, channels=count) for peer_id, count in channels.items()}
+    log: Json = {} if level is None else {"log": []}
+    return {"peers": [row | log for peer_id, row in rows.items() if id in (None, peer_id)]}
 
 
 LISTPEERS = Command(
     "listpeers",
     "network",
-    "Show the connected peers, or only {id}; {level} adds an empty log to each, since none is kept by peer",
+    "Show the peers that are connected or have a channel, or only {id}; {level} adds an empty log to each, since none "
+    "is kept by peer",
     _listpeers,
     (optional("id", node_id), optional("level", _level)),
 )

@@ -27,15 +27,22 @@ def connected_object(peer: PeerInfo) -> Json:
     }
 
 
-def peer_object(peer: PeerInfo, *, log: bool) -> Json:
-    """One row of `listpeers`. No channel can be open yet, and no log is kept by peer."""
-    found: Json = {"id": peer.node_id.hex(), "connected": True, "num_channels": 0, "netaddr": [str(peer.address)]}
+def peer_object(peer: PeerInfo, *, channels: int) -> Json:
+    """One row of `listpeers`."""
+    found: Json = {
+        "id": peer.node_id.hex(),
+        "connected": True,
+        "num_channels": channels,
+        "netaddr": [str(peer.address)],
+    }
     if peer.remote_addr is not None:
         found["remote_addr"] = peer.remote_addr
-    found["features"] = peer.features.hex()
-    if log:
-        found["log"] = []
-    return found
+    return found | {"features": peer.features.hex()}
+
+
+def absent_peer_object(peer_id: bytes, *, channels: int) -> Json:
+    """One row of `listpeers`: a peer that is known by its channels alone. Its features are those of a connection."""
+    return {"id": peer_id.hex(), "connected": False, "num_channels": channels, "features": ""}
 
 
 def network_event_object(event: NetworkEvent) -> Json:

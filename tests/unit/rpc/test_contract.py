@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from dataclasses import replace
 
 import pytest
 
+from core.bolt.address import Address, AddressKind
 from core.bolt.keys import NodeKey
 from tests.support.peers import node as peer_node
 from tests.support.peers import until
-from tests.support.raw_peer import RawListener
+from tests.support.raw_peer import RawListener, regtest_init
 from tests.unit.rpc.parts import Served, served
 
 ANY_ID = NodeKey(bytes(31) + b"\x01").node_id.hex()
@@ -441,6 +443,32 @@ async def test_listpeers_has_the_contracts_rows() -> None:
         assert await client.error("listpeers", {"level": "x"}) == invalid(
             "level", "should be 'io', 'debug', 'info', or 'unusual'"
         )
+
+
+async def test_listpeers_names_peers_with_a_channel_also_when_they_are_away() -> None:
+    async with served() as rpc, rpc.client() as client, peer_node() as peer:
+        peer_id = await _connected(rpc, peer)
+        rpc.node.channels.states[peer.node_id] = "CHANNELD_NORMAL"
+        (row,) = (await client.result("listpeers", [peer_id]))["peers"]
+        assert (row["connected"], row["num_channels"]) == (True, 1)
+        await client.result("disconnect", [peer_id, True])
+        away = {"id": peer_id, "connected": False, "num_channels": 1, "features": ""}
+        found = await client.result("listpeers")
+        assert found == {"peers": [away]}
+        assert list(found["peers"][0]) == list(away)
+        assert await client.result("listpeers", [peer_id, "io"]) == {"peers": [away | {"log": []}]}
+        assert await client.result("listpeers", [ANY_ID]) == {"peers": []}
+
+
+async def test_listpeers_says_how_the_peer_sees_us() -> None:
+    async with served() as rpc, rpc.client() as client, RawListener() as listener:
+        asking = asyncio.create_task(client.result("connect", [listener.node_id.hex(), "127.0.0.1", listener.port]))
+        seen = Address(AddressKind.IPV4, "8.8.4.4", 9735)
+        await (await listener.accept()).exchange_init(replace(regtest_init(), remote_addr=seen))
+        await asking
+        (row,) = (await client.result("listpeers"))["peers"]
+        assert row["remote_addr"] == "8.8.4.4:9735"
+        assert list(row) == ["id", "connected", "num_channels", "netaddr", "remote_addr", "features"]
 
 
 async def test_getinfo_has_the_contracts_order_and_the_port_really_bound() -> None:

@@ -94,6 +94,20 @@ async def test_who_did_not_ask_is_told_nothing(at_once: None) -> None:
         await init
 
 
+async def test_who_asks_no_more_is_told_no_more(at_once: None) -> None:
+    async with served() as rpc, rpc.client() as client, RawListener() as peer:
+        await client.result("notifications", {"enable": True})
+        await client.send(_connect(peer))
+        accepted = await peer.accept(handshake=False)
+        await client.send('{"jsonrpc":"2.0","id":"off","method":"notifications","params":[false]}')
+        *_, off = [note async for note in _notes(client)]
+        assert off["id"] == "off"
+        await accepted.shake_hands()
+        await turns(20)
+        await accepted.exchange_init()
+        assert json.loads(await client.next() or "").get("id") == "mine"
+
+
 async def test_a_quick_connect_is_answered_without_any_progress() -> None:
     async with served() as rpc, rpc.client() as client, RawListener() as peer:
         await client.result("notifications", {"enable": True})
