@@ -16,6 +16,7 @@ from core.base.hardening import keep_memory_private
 from core.base.settings import Settings
 from core.node import Node
 from core.rpc.errors import to_rpc_error
+from core.rpc.plugins.events import PluginChanged
 from core.wallet.errors import (
     KeyringFailed,
     KeyringLocked,
@@ -54,6 +55,7 @@ async def _run(settings: Settings) -> int:
     failures: list[BaseException] = []
     node.bus.subscribe(StepChanged, lambda row: _print_step(row, sys.stdout))
     node.bus.subscribe(TaskChanged, lambda event: _note_end(node, event, failures))
+    node.bus.subscribe(PluginChanged, _print_plugin)
     _stop_at_signals(node)
     try:
         await node.start()
@@ -95,6 +97,12 @@ def _print_step(row: StepChanged, out: TextIO) -> None:
     elif row.detail:
         line += f": {row.detail}"
     print(line, file=out, flush=True)
+
+
+def _print_plugin(event: PluginChanged) -> None:
+    """One line when a plugin has ended; the node goes on."""
+    if event.problem:
+        print(f"plugin {event.path}: {event.problem}", file=sys.stderr, flush=True)
 
 
 def _print_failure(error: LeydenError) -> None:

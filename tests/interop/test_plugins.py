@@ -193,7 +193,7 @@ async def test_a_plugin_sends_a_peer_away_with_a_warning(home: Path) -> None:
 async def test_a_plugin_that_dies_is_shown_and_nothing_else_notices(home: Path) -> None:
     dying = plugin_file(home, "dying", EVERY_OTHER, pyln_python())
     async with (
-        watched_node(home, "--plugin", str(dying)) as (_, client, watched),
+        watched_node(home, "--plugin", str(dying)) as (leyden, client, watched),
         await PylnPeer.start(home / "p") as peer,
     ):
         await watched.wait_for("init")
@@ -209,6 +209,7 @@ async def test_a_plugin_that_dies_is_shown_and_nothing_else_notices(home: Path) 
                     break
         assert rows[0]["active"]
         assert rows[1]["problem"] == "it ended with code 3"
+        await until(lambda: f"plugin {dying}: it ended with code 3" in leyden._stderr)
         assert len((await client.call("listpeers"))["peers"]) == 1
 
 
