@@ -49,6 +49,14 @@ def _hkdf(salt: bytes, key_material: bytes) -> tuple[bytes, bytes]:
     return okm[:32], okm[32:]
 
 
+def _shared(key: NodeKey, remote: bytes, failure: str) -> bytes:
+    """The shared secret with a key that the peer sent (33 bytes: only a compressed point passes)."""
+    try:
+        return key.ecdh(remote)
+    except ValueError:
+        raise NoiseError(failure) from None
+
+
 class _CipherState:
     """One direction after the handshake: one AEAD object for a key's life."""
 
@@ -239,7 +247,9 @@ class NoiseConnection:
                     break
                 after = position + awaited
                 # A view costs more than the copy of a short piece and less than that of a long one.
-                ciphertext = buffer[position:after] if awaited < _VIEW_FROM_BYTES else memoryview(buffer)[position:after]
+                ciphertext = (
+                    buffer[position:after] if awaited < _VIEW_FROM_BYTES else memoryview(buffer)[position:after]
+                )
                 message = decrypt(_NONCES[uses], ciphertext, None)
                 del ciphertext
                 receiving.uses = uses = uses + 1
@@ -314,10 +324,8 @@ class NoiseConnection:
             return b""
         symmetric, ephemeral = self._handshake()
         remote_ephemeral = act[1:34]
-        if not is_public_key(remote_ephemeral):
-            raise NoiseError("ACT1_BAD_PUBKEY")
         symmetric.mix_hash(remote_ephemeral)
-        symmetric.mix_key(self._local.ecdh(remote_ephemeral))
+        symmetric.mix_key(_shared(self._local, remote_ephemeral, "ACT1_BAD_PUBKEY"))
         symmetric.decrypt(act[34:], "ACT1_BAD_TAG")
         self._remote_ephemeral = remote_ephemeral
         symmetric.mix_hash(ephemeral.node_id)
@@ -331,10 +339,8 @@ class NoiseConnection:
             return b""
         symmetric, ephemeral = self._handshake()
         remote_ephemeral = act[1:34]
-        if not is_public_key(remote_ephemeral):
-            raise NoiseError("ACT2_BAD_PUBKEY")
         symmetric.mix_hash(remote_ephemeral)
-        symmetric.mix_key(ephemeral.ecdh(remote_ephemeral))
+        symmetric.mix_key(_shared(ephemeral, remote_ephemeral, "ACT2_BAD_PUBKEY"))
         symmetric.decrypt(act[34:], "ACT2_BAD_TAG")
         static = symmetric.encrypt(self._local.node_id, nonce=1)
         symmetric.mix_key(self._local.ecdh(remote_ephemeral))
@@ -351,9 +357,7 @@ class NoiseConnection:
             return b""
         symmetric, ephemeral = self._handshake()
         remote_static = symmetric.decrypt(act[1:50], "ACT3_BAD_CIPHERTEXT", nonce=1)
-        if not is_public_key(remote_static):
-            raise NoiseError("ACT3_BAD_PUBKEY")
-        symmetric.mix_key(ephemeral.ecdh(remote_static))
+        symmetric.mix_key(_shared(ephemeral, remote_static, "ACT3_BAD_PUBKEY"))
         symmetric.decrypt(act[50:], "ACT3_BAD_TAG")
         self.remote_node_id = remote_static
         self._receiving, self._sending = symmetric.split()

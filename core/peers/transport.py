@@ -319,7 +319,8 @@ class Transport(asyncio.BufferedProtocol):
         count = 0
         self._delivering = True
         try:
-            if self._pauses or self._closing:
+            stopped = self._pauses or self._closing
+            if stopped:
                 return False
             for message in self.noise.messages():
                 count += 1
