@@ -30,6 +30,7 @@ from core.gossip.scorer import Scorer
 from core.gossip.store import open_gossip_store
 from core.peers.bans import Bans
 from core.peers.book import SqlitePeerBook
+from core.peers.bootstrap import DnsBootstrap
 from core.peers.budget import LoopBudget
 from core.peers.manager import PeerManager
 from core.peers.practice import PracticePeer, PracticePeers
@@ -256,6 +257,7 @@ class Node:
             channels=channels,
             bans=_started(self._bans),
             hooks=self.plugins,
+            bootstrap=DnsBootstrap(self.settings.dns_seed) if self.settings.dns_seed else None,
             config=PeerConfig(
                 allow_even_custom_messages=self.settings.allow_even_custom_messages,
                 offer_gossip_queries=self.settings.dev_offer_gossip_queries,

@@ -35,6 +35,14 @@ class _Dial:
         self.runs: set[asyncio.Task[None]] = set()
         self.sessions: set[Session] = set()
 
+    def give_up(self) -> None:
+        """End what is under way; what was tried may be tried again."""
+        for session in tuple(self.sessions):
+            session.abort(closed_by_us(CloseCode.CANCELLED))
+        for run in self.runs:
+            run.cancel()
+        self.tried.clear()
+
 
 class Dialler:
     """All dials under way."""
@@ -59,8 +67,10 @@ class Dialler:
         """Whether a dial is under way."""
         return node_id in self._dials
 
-    async def connect(self, node_id: bytes, addresses: Sequence[Address]) -> None:
+    async def connect(self, node_id: bytes, addresses: Sequence[Address], *, alone: bool = False) -> None:
         """Until a connection with the peer is established, by whatever way.
+
+        With `alone` whatever else is under way to the peer is given up: these addresses and no other.
 
         AllAddressesFailed when every run has failed, DisconnectedDuringConnect when the dial is abandoned. Whoever is
         cancelled leaves; the last one ends the dial.
@@ -68,6 +78,8 @@ class Dialler:
         dial = self._dials.get(node_id)
         if dial is None:
             dial = self._dials[node_id] = _Dial(node_id)
+        if alone:
+            dial.give_up()
         fresh = [address for address in addresses if address not in dial.tried]
         if fresh:
             dial.tried.update(fresh)

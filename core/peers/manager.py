@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 
 from core.base.clock import Clock
 from core.base.events import ConnectPhase, CustomMessage, Direction, EventBus
@@ -17,7 +16,9 @@ from core.bolt.networks import Network
 from core.bolt.types import MESSAGE_TYPES
 from core.bolt.wire import MAX_MESSAGE_BYTES
 from core.peers.bans import Ban, Bans, banned_node, covers
+from core.peers.bootstrap import AddressSources, DnsBootstrap
 from core.peers.budget import LoopBudget
+from core.peers.closed import ClosedConnection
 from core.peers.crowd import least_useful
 from core.peers.deadlines import Deadlines
 from core.peers.dialler import Dialler
@@ -43,7 +44,7 @@ from core.peers.keepalive import Keepalive
 from core.peers.listeners import Listeners
 from core.peers.proxy import led_by_onion
 from core.peers.readiness import ChannelReadiness, until_channels_ready
-from core.peers.reasons import CloseCode, CloseReason, closed_by_us
+from core.peers.reasons import CloseCode, closed_by_us
 from core.peers.reconnect import Reconnector
 from core.peers.resolve import Resolver, in_dialling_order, resolve_host, system_resolver
 from core.peers.saved import SavedPeers
@@ -56,20 +57,6 @@ __all__ = ["ChannelStates", "ClosedConnection", "PeerBook", "PeerConfig", "PeerI
 
 _LOOK_S = 1.0
 _PONG_HEADER_BYTES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedConnection:
-    """How one connection ended, established or not."""
-
-    time: float
-    """Wall time."""
-    node_id: bytes | None
-    address: Address
-    direction: Direction
-    phase: ConnectPhase
-    """How far it had come."""
-    reason: CloseReason
 
 
 class PeerManager:
@@ -89,6 +76,7 @@ class PeerManager:
         config: PeerConfig | None = None,
         hooks: PeerHooks = NO_HOOKS,
         readiness: ChannelReadiness | None = None,
+        bootstrap: DnsBootstrap | None = None,
         resolver: Resolver = system_resolver,
         chance: random.Random | None = None,
     ) -> None:
@@ -104,8 +92,9 @@ class PeerManager:
         self._channels = channels
         self._readiness = readiness
         self._config = config
-        self._resolver = None if config.proxy is not None and config.proxy.always else resolver
-        """None when nothing may be resolved here."""
+        sealed = config.proxy is not None and config.proxy.always  # nothing may be resolved here
+        self._resolver = None if sealed else resolver
+        self._sources = AddressSources(book, None if sealed else bootstrap)
         self._deadlines = Deadlines(clock)
         self._wiretap = Wiretap(bus, clock, max_messages=limits.ring_messages, max_bytes=limits.ring_bytes)
         self._context = SessionContext(
@@ -146,8 +135,7 @@ class PeerManager:
         """A connection with the peer, a new one or the one that is there.
 
         Raises HostNotValid, HostNotSimple, OwnNodeId, Banned, NoAddressKnown, AllAddressesFailed,
-        DisconnectedDuringConnect.
-        Cancelling leaves the dial to whoever else waits for the same peer.
+        DisconnectedDuringConnect. Cancelling leaves the dial to whoever else waits for the same peer.
         """
         addresses: list[Address] = []
         if host is not None:
@@ -158,8 +146,7 @@ class PeerManager:
         if self._living(node_id) is None:
             self._refuse_banned(node_id, addresses)
         if self._living(node_id) is None and not self._config.cln_strict:
-            remembered = led_by_onion(await self._book.addresses(node_id))
-            addresses = led_by_onion([*addresses, *in_dialling_order(remembered)])
+            addresses = await self._sources.of(node_id, addresses)
         # Looked at after every wait: meanwhile the peer may have come by itself, and the node may have stopped.
         if self._closed:
             raise DisconnectedDuringConnect(node_id=node_id)
@@ -175,8 +162,7 @@ class PeerManager:
                 raise DisconnectedDuringConnect(node_id=node_id)
         if self._config.reconnect and session.direction is Direction.OUT:
             self._reconnector.keep(node_id, session.address)
-        if self._readiness is not None:
-            await until_channels_ready(self._readiness, session)
+        await until_channels_ready(self._readiness, session)
         return session.info()
 
     async def disconnect(self, node_id: bytes, *, force: bool = False) -> None:

@@ -50,6 +50,12 @@ class Reconnector:
             entry.addresses.remove(address)
         entry.addresses = led_by_onion([address, *entry.addresses])
 
+    def by_onion(self, node_id: bytes, address: Address) -> None:
+        """The user wants this peer by its onion address: it is dialled past the proxy no more."""
+        entry = self._entries.get(node_id)
+        if entry is not None:
+            entry.addresses = led_by_onion([address, *entry.addresses])
+
     def rest(self, node_id: bytes) -> None:
         """The user disconnected it: leave it alone until the next `connect` or start."""
         entry = self._entries.get(node_id)

@@ -23,10 +23,12 @@ from core.bolt.address import Address
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
 from core.peers.book import NothingKept
+from core.peers.bootstrap import DnsBootstrap
 from core.peers.budget import LoopBudget
 from core.peers.events import PeerNotice
 from core.peers.hooks import NO_HOOKS, PeerHooks
 from core.peers.manager import PeerManager
+from core.peers.readiness import ChannelReadiness
 from core.peers.reasons import CloseCode, CloseReason
 from core.peers.resolve import Resolver
 from core.peers.values import Learnt, PeerConfig, SavedPeer
@@ -140,6 +142,8 @@ async def node(
     book: Book | None = None,
     config: PeerConfig | None = None,
     hooks: PeerHooks = NO_HOOKS,
+    bootstrap: DnsBootstrap | None = None,
+    readiness: ChannelReadiness | None = None,
     **limits: float,
 ) -> AsyncIterator[TestNode]:
     """A manager that listens on loopback; `limits` replace those of the configuration."""
@@ -158,6 +162,8 @@ async def node(
         channels=channels,
         config=config,
         hooks=hooks,
+        bootstrap=bootstrap,
+        readiness=readiness,
         resolver=resolver,
         chance=random.Random(1),
     )

@@ -249,3 +249,28 @@ async def test_the_deadline_of_the_handshake_holds_behind_the_proxy() -> None:
             assert await connecting == (
                 f"All addresses failed: {ONION}:1: Cryptographic handshake: Connection timed out. "
             )
+
+
+async def test_a_given_onion_ends_what_is_being_tried_past_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dial that hangs on a silent host, with another address after it, and a `connect` by onion beside it."""
+    clock = ManualClock()
+    peer = NodeKey.generate().node_id
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        clear = Address.from_socket_name(silent.getsockname())
+        after = Address(AddressKind.IPV4, "127.0.0.1", 1)
+        async with (
+            socks_double() as double,
+            node(config=_config(double), listen=False, clock=clock, services=True) as a,
+        ):
+            a.manager.reconnect_saved([SavedPeer(peer, (clear, after))])
+            await clock.advance(1)
+            await until(lambda: any(session.phase is ConnectPhase.HANDSHAKE for session in a.manager._sessions))
+            with guard(monkeypatch) as past:
+                await _fails(a.manager, peer, ONION)
+                await until(lambda: a.manager.reconnects_in_s(peer) is not None)
+                await clock.advance(3)
+                await until(lambda: len(double.asked) >= 2 and a.manager.reconnects_in_s(peer) is not None)
+            assert not a.manager._sessions
+            _nothing_but_the_proxy(past, double, None)
