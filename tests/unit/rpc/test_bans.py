@@ -13,6 +13,7 @@ from core.peers.bans import parse_subject
 from core.peers.reasons import CloseCode
 from tests.support.clock import ManualClock
 from tests.support.peers import TestNode, node, turns, until
+from tests.support.raw_peer import RawListener
 from tests.unit.rpc.kept import put_channel, served_from
 from tests.unit.rpc.parts import Served
 
@@ -141,7 +142,23 @@ async def test_a_peer_with_an_active_channel_is_banned_only_by_force(tmp_path: P
         assert rpc.node.manager.peers() == []
 
 
-async def test_a_ban_ends_a_dial_and_a_saved_peer_waits_for_its_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_address", [False, True])
+async def test_a_ban_ends_a_dial(tmp_path: Path, by_address: bool) -> None:
+    async with (
+        served_from(tmp_path, ManualClock()) as rpc,
+        rpc.client() as waiting,
+        rpc.client() as client,
+        RawListener() as peer,
+    ):
+        peer_id = peer.node_id.hex()
+        asking = asyncio.create_task(waiting.error("connect", [peer_id, "127.0.0.1", peer.port]))
+        await peer.accept()
+        await client.result("setban", ["127.0.0.1" if by_address else peer_id])
+        assert (await asking)[0] == (401 if by_address else 402)
+        assert await client.result("listpeers") == {"peers": []}
+
+
+async def test_a_saved_peer_is_back_once_its_ban_has_ended(tmp_path: Path) -> None:
     clock = ManualClock()
     key = NodeKey.generate()
     async with node() as peer:

@@ -232,6 +232,16 @@ async def test_an_address_is_forgotten_or_the_whole_peer_and_the_connection_stay
         assert (await client.error("connect", [peer_id]))[0] == 400
 
 
+@pytest.mark.parametrize("whole", [False, True])
+async def test_what_is_forgotten_is_not_dialled_by_itself_again(tmp_path: Path, whole: bool) -> None:
+    async with served_from(tmp_path, ManualClock()) as rpc, rpc.client() as client, node() as peer:
+        await client.result("connect", [uri(peer)])
+        await until_saved(client)
+        await client.result("forgetpeer", [peer.node_id.hex(), *([] if whole else [str(peer.address)])])
+        await lose(peer, rpc)
+        assert rpc.node.manager.reconnects_in_s(peer.node_id) is None
+
+
 # Disconnect by the channel records
 
 
