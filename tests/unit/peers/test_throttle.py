@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from contextlib import AbstractAsyncContextManager
 
 import pytest
 
 from core.bolt.keys import NodeKey
+from core.peers.reasons import CloseCode, closed_by_us
 from core.peers.throttle import Bucket
 from tests.support.clock import ManualClock
 from tests.support.peers import TestNode, node, turns, until
@@ -113,11 +113,9 @@ async def test_a_paused_peer_that_disconnects_leaves_nothing_behind() -> None:
             peer.writer.write(b"".join(peer.noise.seal(PING) for _ in range(1_000)))
             (session,) = a.manager._sessions
             await until(lambda: session.transport._pauses)
-        await clock.advance(0.0)
-        leaving = asyncio.create_task(a.manager.disconnect(session.peer_id))
-        await clock.advance(100.0)
-        await leaving
-        assert not a.manager._sessions
+            session.abort(closed_by_us(CloseCode.REQUESTED))
+            await until(lambda: not a.manager._sessions)
+        assert all(deadline.action is None for _, _, deadline in a.manager._deadlines._heap)
 
 
 @pytest.mark.parametrize(
