@@ -46,6 +46,14 @@ async def test_an_onion_goes_to_the_proxy_by_name_and_bolt_8_runs_over_it(monkey
         await until(b.manager.custom_messages)
 
 
+@pytest.mark.qt_loop
+async def test_the_windows_loop_carries_a_proxied_peer_as_well() -> None:
+    async with node() as b, socks_double(b.address) as double, node(config=_config(double), listen=False) as a:
+        await a.manager.connect(b.node_id, ONION)
+        a.manager.send_custom(b.node_id, b"\x94\x19hello")
+        await until(b.manager.custom_messages)
+
+
 async def test_every_peer_has_credentials_of_its_own_and_keeps_them() -> None:
     async with node() as b, node() as c, socks_double(b.address) as double, node(config=_config(double)) as a:
         await a.manager.connect(b.node_id, ONION)
