@@ -13,7 +13,7 @@ from core.bolt.address import Address, AddressKind
 from core.bolt.bech32 import bech32_encode
 from core.peers.proxy import led_by_onion
 from core.peers.resolve import in_dialling_order
-from core.peers.values import PeerBook
+from core.peers.values import Learnt, PeerBook
 
 _NODE_PREFIX = "ln"
 _SEED_PORT = 9735
@@ -89,11 +89,20 @@ class AddressSources:
     def __init__(self, book: PeerBook, bootstrap: DnsBootstrap | None) -> None:
         self._book = book
         self._bootstrap = bootstrap
+        self._named: dict[bytes, list[Address]] = {}
+        """What the seeds said last, of peers that nobody knew an address of."""
+
+    def learnt(self, node_id: bytes, address: Address) -> Learnt:
+        """Where an address that was dialled comes from, unless the book knows better."""
+        return Learnt.BOOTSTRAP if address in self._named.get(node_id, ()) else Learnt.CONNECT
 
     async def of(self, node_id: bytes, given: Sequence[Address]) -> list[Address]:
         """Given, then remembered; when there is neither, a seed is asked. After an onion nothing past the proxy."""
         remembered = led_by_onion(await self._book.addresses(node_id))
         found = led_by_onion([*given, *in_dialling_order(remembered)])
+        self._named.pop(node_id, None)
         if not found and self._bootstrap is not None:
             found = await self._bootstrap.addresses(node_id)
+            if found:
+                self._named[node_id] = found
         return found

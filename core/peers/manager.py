@@ -384,7 +384,8 @@ class PeerManager:
         if session.direction is Direction.IN:
             self._make_room()
         if session.direction is Direction.OUT:
-            self._in_background(self._book.remember(session.peer_id, session.address))
+            learnt = self._sources.learnt(session.peer_id, session.address)
+            self._in_background(self._book.remember(session.peer_id, session.address, learnt))
 
     def ended(self, session: Session) -> None:
         """A session's socket is closed."""

@@ -43,11 +43,14 @@ class Book(NothingKept):
 
     def __init__(self) -> None:
         self.kept: dict[bytes, list[Address]] = {}
+        self.learnt: dict[bytes, Learnt] = {}
+        """Where the first address of a peer came from."""
 
     async def saved(self) -> list[SavedPeer]:
         return [SavedPeer(node_id, tuple(addresses)) for node_id, addresses in self.kept.items()]
 
     async def remember(self, node_id: bytes, address: Address, learnt: Learnt = Learnt.CONNECT) -> None:
+        self.learnt.setdefault(node_id, learnt)
         addresses = self.kept.setdefault(node_id, [])
         if address not in addresses:
             addresses.append(address)

@@ -15,9 +15,9 @@ from core.bolt.keys import NodeKey
 from core.peers.bootstrap import DnsBootstrap
 from core.peers.errors import AllAddressesFailed, NoAddressKnown
 from core.peers.proxy import ProxyConfig
-from core.peers.values import PeerConfig
+from core.peers.values import Learnt, PeerConfig
 from tests.support.dns_double import DnsDouble, dns_double
-from tests.support.peers import TestNode, node
+from tests.support.peers import TestNode, node, until
 
 SEED = "seed.example"
 DEAD = Address(AddressKind.IPV4, "127.0.0.1", 1)
@@ -49,6 +49,15 @@ async def test_a_peer_of_whom_nothing_is_known_is_found_by_the_seed() -> None:
         info = await a.manager.connect(b.node_id)
         assert info.address == b.address
         assert double.asked[0] == (f"{_label(b.node_id)}.{SEED}", "SRV")
+
+
+async def test_an_address_that_a_seed_named_is_kept_as_such_and_a_given_one_as_given() -> None:
+    async with node() as b, node() as c, dns_double() as double, _seeded(double) as a:
+        assert b.address is not None
+        _is_at(double, b.node_id, b.address)
+        await a.manager.connect(b.node_id)
+        await a.manager.connect(c.node_id, c.host, c.port)
+        await until(lambda: a.book.learnt == {b.node_id: Learnt.BOOTSTRAP, c.node_id: Learnt.CONNECT})
 
 
 async def test_the_next_seed_is_asked_when_one_does_not_know() -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from core.base.events import PeerConnected
+from core.bolt.address import Address, AddressKind
 from core.bolt.keys import NodeKey
 from core.channels.states import ACTIVE_STATES, ChannelState
 from tests.support.clock import ManualClock
 from tests.support.peers import TestNode, node, turns, until
+from tests.support.raw_peer import RawListener
 from tests.unit.rpc.kept import put_channel, served_from
 from tests.unit.rpc.parts import Client, Served
 
@@ -96,6 +98,18 @@ async def test_only_dials_in_vain_are_noted_and_only_of_addresses_that_worked(tm
         assert (address["port"], address["last_success"], address["last_failure"]) == (peer.port, NOW, NOW + 60)
         (found,) = await saved(client)
         assert len(found["addresses"]) == 1  # type: ignore[arg-type]
+
+
+async def test_an_address_where_somebody_else_answers_has_failed(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with served_from(tmp_path, clock) as rpc, rpc.client() as client, RawListener() as stranger:
+        was_here = Address(AddressKind.IPV4, "127.0.0.1", stranger.port)
+        await rpc.node.manager._book.remember(bytes.fromhex(SOMEBODY), was_here)
+        await clock.advance(5)
+        asking = asyncio.create_task(client.error("connect", [SOMEBODY]))
+        await (await stranger.accept(handshake=False)).close()
+        assert (await asking)[0] == 401
+        assert (await until_failed(client))["last_failure"] == NOW + 5
 
 
 async def test_an_id_alone_is_dialled_where_it_was_reached_before(tmp_path: Path) -> None:
