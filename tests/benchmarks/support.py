@@ -18,8 +18,6 @@ from core.peers.manager import PeerManager
 from core.peers.values import PeerConfig, SavedPeer
 
 REGTEST = NETWORKS["regtest"]
-UNTHROTTLED = Limits(in_bytes_s=1e12, in_bytes_burst=1e12, in_messages_s=1e12, in_messages_burst=1e12)
-"""What the code can do, not what one peer may."""
 _BATCH = 256
 _BATCH_BYTES = 256 * 1024
 
@@ -95,7 +93,7 @@ def manager(key: NodeKey, budget: LoopBudget, limits: Limits = UNTHROTTLED) -> P
         budget=budget,
         book=NoBook(),  # type: ignore[arg-type]
         channels=NoBook(),  # type: ignore[arg-type]
-        config=PeerConfig(limits=limits or UNTHROTTLED),
+        config=PeerConfig(limits=limits),
     )
 
 
