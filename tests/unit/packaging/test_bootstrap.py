@@ -66,6 +66,21 @@ def test_fuzz_tells_where_it_cannot_run(bootstrap: ModuleType, monkeypatch: pyte
         bootstrap.fuzz([])
 
 
+def test_endurance_runs_the_hostile_peers_and_ends_as_they_do(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        ran.append(command[1:])
+        return subprocess.CompletedProcess(command, 1)
+
+    monkeypatch.setattr(bootstrap, "prepare", lambda **_: None)
+    monkeypatch.setattr(bootstrap.subprocess, "run", run)
+    assert bootstrap.main(["endurance", "--seconds", "5"]) == 1
+    assert ran == [["-m", "tests.endurance.hostility", "--seconds", "5"]]
+
+
 def test_an_unknown_benchmark_is_told_the_known_ones(bootstrap: ModuleType) -> None:
     with pytest.raises(bootstrap.NotPossible, match=r"no benchmark 'tock'; there are .*tick"):
         bootstrap.bench(["tock"])
