@@ -26,12 +26,17 @@ def main() -> None:
         link.connect(sys.argv[1])
         _ask(link)
         print("ready", flush=True)
-        answers = []
+        answers = [_asked(link)]
         while not select.select([sys.stdin], [], [], PAUSE_S)[0]:
-            began = time.perf_counter()
-            _ask(link)
-            answers.append((time.perf_counter() - began) * 1e3)
+            answers.append(_asked(link))
         print(json.dumps(answers))
+
+
+def _asked(link: socket.socket) -> float:
+    """Milliseconds until the answer was there."""
+    began = time.perf_counter()
+    _ask(link)
+    return (time.perf_counter() - began) * 1e3
 
 
 def _ask(link: socket.socket) -> None:
