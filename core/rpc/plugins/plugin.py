@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from core.base.clock import Clock
+from core.base.logging import printable
 from core.peers.deadlines import Deadline, Deadlines
 from core.peers.reasons import os_words
 from core.rpc.errors import RpcError
@@ -19,7 +20,7 @@ from core.rpc.plugins.events import PluginState
 from core.rpc.plugins.manifest import HOOKS, BadManifest, Manifest, read_manifest
 from core.rpc.plugins.process import PluginProcess
 from core.rpc.plugins.protocol import Answer, BadMessage, Inbox, Said, encode_request
-from core.rpc.plugins.words import PluginWords
+from core.rpc.plugins.words import LINE_CHARACTERS, PluginWords
 
 SILENCE_S = 10.0
 """How long a plugin may leave what we wait for without any answer."""
@@ -34,6 +35,7 @@ UNREAD_BYTES = 8 << 20
 PLUGIN_ERROR = -3
 PLUGIN_TERMINATED = -4
 """CLN's codes."""
+_TERMINATED = "Plugin terminated before replying to RPC call."
 _log = logging.getLogger(__name__)
 
 
@@ -120,6 +122,8 @@ class Plugin:
 
     async def _answer(self, method: str, params: Mapping[str, Any]) -> Any:
         """The result. BadManifest when it is an error, or the plugin has ended."""
+        if self.state is PluginState.ENDED:
+            raise BadManifest(self.problem)  # as soon as it was run, or with its last answer
         waiting: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         self.ask(method, compact(params), lambda answer: None if waiting.done() else waiting.set_result(answer))
         answer = await waiting
@@ -130,12 +134,12 @@ class Plugin:
         return answer.result
 
     def end(self, problem: str) -> None:
-        """Kill it; who waits for an answer gets none. The first problem stays."""
+        """Kill it; who waits for an answer gets none. The first problem stays, in one line that can be shown."""
         if self.state is PluginState.ENDED:
             return
         was_active = self.active
-        self.state, self.problem = PluginState.ENDED, problem
-        _log.warning("plugin %s %s: %s", self.path, "has ended" if was_active else "did not start", problem)
+        self.state, self.problem = PluginState.ENDED, printable(problem, LINE_CHARACTERS)
+        _log.warning("plugin %s %s: %s", self.path, "has ended" if was_active else "did not start", self.problem)
         self._settle()
         if self._process is not None:
             self._process.kill()
@@ -189,13 +193,15 @@ class Plugin:
 
     async def call(self, method: str, params: str) -> Any:
         """The result of an RPC method of the plugin's. RpcError with its own error, or CLN's when it ends first."""
-        if self._process is None or self._process.unread_bytes > UNREAD_BYTES:
+        if self._process is None or not self.active:
+            raise RpcError(PLUGIN_TERMINATED, _TERMINATED)
+        if self._process.unread_bytes > UNREAD_BYTES:
             raise RpcError(PLUGIN_ERROR, f"Plugin {self.path.name} does not read")
         waiting: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         self._send(self._calls, method, params, lambda answer: None if waiting.done() else waiting.set_result(answer))
         answer = await waiting
         if answer is None:
-            raise RpcError(PLUGIN_TERMINATED, "Plugin terminated before replying to RPC call.")
+            raise RpcError(PLUGIN_TERMINATED, _TERMINATED)
         if answer.failure is not None:
             raise RpcError(answer.failure.code, answer.failure.message, answer.failure.data)
         return answer.result

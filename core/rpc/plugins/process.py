@@ -38,6 +38,7 @@ class PluginProcess(asyncio.SubprocessProtocol):
         self._owner = owner
         self._transport: asyncio.SubprocessTransport | None = None
         self._reading = True
+        self._told_to_end = False
         self._closed_pipe = ""
         self._gone = asyncio.get_running_loop().create_future()
 
@@ -78,6 +79,7 @@ class PluginProcess(asyncio.SubprocessProtocol):
 
     def close_input(self) -> None:
         """Ask it to end."""
+        self._told_to_end = True
         pipe = self._input()
         if pipe is not None:
             pipe.close()
@@ -89,7 +91,7 @@ class PluginProcess(asyncio.SubprocessProtocol):
         if sys.platform == "win32":
             self._transport.kill()
             return
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: the latter when only zombies are left
             os.killpg(self._transport.get_pid(), signal.SIGKILL)
 
     async def gone(self) -> None:
@@ -113,7 +115,7 @@ class PluginProcess(asyncio.SubprocessProtocol):
         """Most often its end, of which `process_exited` tells; one that lives on without its pipes is of no use."""
         if fd != _STDERR and not self._closed_pipe:
             self._closed_pipe = "it closed its stdin" if fd == _STDIN else "it closed its stdout"
-            if fd == _STDOUT:
+            if fd == _STDOUT or not self._told_to_end:
                 self.kill()
 
     def process_exited(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,12 +75,24 @@ def _read(members: list[tuple[Token, Token]]) -> Answer | Said:
     if found_id is None:
         if method is None or method.kind is not Kind.STRING:
             raise ValueError("a message with neither id nor method")
-        return Said(method.text, None if params is None else json.loads(params.raw))
+        return Said(method.text, None if params is None else _value(params))
     if error is not None and not error.is_null:
-        return Answer(found_id.text, failure=_failure(json.loads(error.raw)))
+        return Answer(found_id.text, failure=_failure(_value(error)))
     if result is None:
         raise ValueError("a reply with neither result nor error")
-    return Answer(found_id.text, json.loads(result.raw))
+    return Answer(found_id.text, _value(result))
+
+
+def _value(token: Token) -> Any:
+    return json.loads(token.raw, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    """What Python would read as infinite no JSON of ours could hold."""
+    found = float(text)
+    if math.isinf(found):
+        raise ValueError(f"the number {text} is too large")
+    return found
 
 
 def _failure(error: Any) -> Failure:

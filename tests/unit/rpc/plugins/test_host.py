@@ -313,3 +313,61 @@ async def test_a_plugin_inherits_no_file_descriptor_but_its_pipes() -> None:
             os.close(opened)
         assert found[:3] == [0, 1, 2]
         assert len(found) <= 4  # and that of the folder itself
+
+
+async def test_one_that_ends_with_its_first_answer_holds_nobody_up() -> None:
+    """Its end is known before anything else could be asked of it."""
+    source = """
+for request in requests():
+    data = json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": manifest}).encode()
+    os.write(1, data + b"\\n\\n}")
+"""
+    async with hosted() as one, asyncio.timeout(5):
+        (plugin,) = await one.start(RAW + source)
+        assert plugin.state is PluginState.ENDED
+        assert "none of JSON-RPC" in plugin.problem
+
+
+async def test_one_that_has_ended_before_the_loop_hears_that_it_runs_holds_nobody_up() -> None:
+    async with hosted() as one, asyncio.timeout(5):
+        (path := one.folder / "plugin").write_text("#!/bin/sh\nexit 3\n")
+        path.chmod(0o700)
+        one.host.start([str(path)])
+        (plugin,) = one.host._plugins
+        work = asyncio.create_task(one.host.ready())
+        for _ in range(2):
+            await asyncio.sleep(0)
+        while not work.done():
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)  # the loop stands still until it has exited
+            await asyncio.sleep(0)
+        assert plugin.problem == "it ended with code 3"
+
+
+async def test_a_call_of_one_that_closed_its_stdin_ends() -> None:
+    source = """
+def serve(request, method):
+    os.close(0)
+    time.sleep(1000)
+"""
+    async with hosted() as one, asyncio.timeout(5):
+        (plugin,) = await one.start(CALLABLE + source + SERVE)
+        with pytest.raises(RpcError) as caught:
+            await plugin.call("greet", "{}")
+        assert caught.value.code == -4
+        await until(lambda: plugin.state is PluginState.ENDED)
+        assert plugin.problem == "it closed its stdin"
+        with pytest.raises(RpcError) as caught:
+            await plugin.call("greet", "{}")
+        assert caught.value.code == -4
+
+
+async def test_what_it_gives_for_its_end_is_shown_in_one_line_of_bounded_length() -> None:
+    source = """
+for request in requests():
+    say(id=request["id"], error={"code": 1, "message": "a\\nb\\x1b[31m" + "x" * 100_000})
+"""
+    async with hosted() as one:
+        (plugin,) = await one.start(RAW + source)
+        assert plugin.problem.isprintable()
+        assert len(plugin.problem) < 1_100

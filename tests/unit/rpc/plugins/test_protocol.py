@@ -53,6 +53,7 @@ def test_messages_are_read_however_they_arrive(delimiter: bytes, step: int) -> N
         b'{"jsonrpc":"2.0","id":"a","error":{"code":"1","message":"no"}}',
         b'{"jsonrpc":"2.0","method":7}',
         b'{"jsonrpc":"2.0","id":"a","result":' + b"9" * 5000 + b"}",
+        b'{"jsonrpc":"2.0","id":"a","result":[1e999]}',
         b'{"jsonrpc":"2.0","id":"a","result":' + b"[" * 200 + b"]" * 200 + b"}",
         b'{"jsonrpc":"2.0","id":"a","result":"' + b"x" * MAX_MESSAGE_BYTES + b'"}',
     ],
