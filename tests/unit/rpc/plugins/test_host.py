@@ -7,8 +7,9 @@ import contextlib
 import logging
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -23,6 +24,7 @@ from core.rpc.framing import compact
 from core.rpc.plugins.events import PluginChanged, PluginState
 from core.rpc.plugins.host import PluginHost
 from core.rpc.plugins.plugin import Plugin
+from core.rpc.plugins.process import PluginProcess, ProcessOwner
 from core.rpc.plugins.words import LINES_A_MINUTE
 from tests.support.clock import ManualClock
 from tests.support.peers import until
@@ -328,19 +330,18 @@ for request in requests():
         assert "none of JSON-RPC" in plugin.problem
 
 
-async def test_one_that_has_ended_before_the_loop_hears_that_it_runs_holds_nobody_up() -> None:
+async def test_one_whose_end_is_heard_before_its_start_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that is busy meanwhile hears both in one turn."""
+    start = PluginProcess.start
+
+    async def late(path: Path, folder: Path, environment: Mapping[str, str], owner: ProcessOwner) -> PluginProcess:
+        process = await start(path, folder, environment, owner)
+        await until(lambda: cast(Plugin, owner).state is PluginState.ENDED)
+        return process
+
+    monkeypatch.setattr(PluginProcess, "start", late)
     async with hosted() as one, asyncio.timeout(5):
-        (path := one.folder / "plugin").write_text("#!/bin/sh\nexit 3\n")
-        path.chmod(0o700)
-        one.host.start([str(path)])
-        (plugin,) = one.host._plugins
-        work = asyncio.create_task(one.host.ready())
-        for _ in range(2):
-            await asyncio.sleep(0)
-        while not work.done():
-            with contextlib.suppress(ChildProcessError):
-                os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)  # the loop stands still until it has exited
-            await asyncio.sleep(0)
+        (plugin,) = await one.start("raise SystemExit(3)")
         assert plugin.problem == "it ended with code 3"
 
 
