@@ -124,8 +124,10 @@ def _for_proxy(name: str, port: int) -> Address:
 
 
 async def _resolved(name: str, port: int, resolver: Resolver) -> Sequence[Address]:
-    """All addresses of a name, at least one; AddressError with the resolver's words."""
+    """All addresses of a name, at least one; AddressError with the resolver's words. An onion is asked of nobody."""
     try:
+        if name.encode("idna").lower().removesuffix(b".").endswith(b".onion"):
+            raise AddressError("Invalid Tor address")
         addresses = await resolver(name, port)
     except OSError as error:
         raise AddressError(error.strerror or str(error)) from None

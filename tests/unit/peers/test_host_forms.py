@@ -10,7 +10,7 @@ from core.base.events import ConnectProgress
 from core.bolt.address import Address, AddressKind
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
-from core.peers.errors import AllAddressesFailed
+from core.peers.errors import AllAddressesFailed, HostNotValid
 from core.peers.resolve import resolve_host
 from tests.support.peers import node, resolves_nothing
 
@@ -64,3 +64,14 @@ async def test_what_was_given_is_tried_before_what_is_remembered() -> None:
         dead = Address(AddressKind.IPV4, "127.0.0.1", 1)
         assert (await a.manager.connect(b.node_id, dead.host, dead.port)).address == b.address
         assert a.seen(ConnectProgress)[0].address == str(dead)
+
+
+@pytest.mark.parametrize("name", ["x.onion.", "X.Onion.", "a" * 56 + ".onion.", "x\u3002onion", "x.onio\uff4e"])
+@pytest.mark.parametrize("prefix", ["", "dns:"])
+async def test_no_onion_however_it_is_written_is_asked_of_a_name_server(prefix: str, name: str) -> None:
+    async def told(name: str, port: int) -> Sequence[Address]:
+        raise AssertionError(f"{name} was resolved")
+
+    async with node(listen=False, resolver=told) as a:
+        with pytest.raises((HostNotValid, AllAddressesFailed)):
+            await a.manager.connect(NodeKey.generate().node_id, prefix + name)
