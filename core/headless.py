@@ -80,7 +80,7 @@ def _note_end(node: Node, event: TaskChanged, failures: list[BaseException]) -> 
         failures.append(event.error)
         node.request_stop()
     elif event.state is TaskState.OK:
-        for address in node.peers.bound:
+        for address in (*node.peers.bound, *([] if node.onion_address is None else [node.onion_address])):
             print(f"listening on {address}", flush=True)
         print("running", flush=True)
 

@@ -21,8 +21,10 @@ from core.base.events import EventBus, NodeState, NodeStateChanged, TaskChanged,
 from core.base.finish import finish
 from core.base.logging import set_up_logging
 from core.base.settings import Settings, parse_ip_and_port
+from core.bolt.address import Address
 from core.bolt.keys import NodeKey, short_id
 from core.bolt.networks import NETWORKS, Network
+from core.bolt.onion_key import OnionKey
 from core.chain.opening import open_chain
 from core.chain.source import TipChanged
 from core.channels.records import ChannelRecords
@@ -32,7 +34,9 @@ from core.peers.bans import Bans
 from core.peers.book import SqlitePeerBook
 from core.peers.bootstrap import DnsBootstrap
 from core.peers.budget import LoopBudget
+from core.peers.limits import DEFAULT_LIMITS
 from core.peers.manager import PeerManager
+from core.peers.onion import OnionConfig, OnionService
 from core.peers.practice import PracticePeer, PracticePeers
 from core.peers.proxy import ProxyConfig
 from core.peers.values import PeerConfig
@@ -41,11 +45,13 @@ from core.rpc.server import RpcServer
 from core.storage.database import Database
 from core.storage.profile import Profile, check_socket_path
 from core.wallet.choice import choose_keystore
+from core.wallet.derive import derive_onion_key
 from core.wallet.errors import KeyFileUnsafe
 from core.wallet.keystore import KeyMarker, KeyStoreKind
 from core.wallet.marker import ProfileMarker
 from core.wallet.node_key import open_node_key
 from core.wallet.passphrase import Passphrase, read_passphrase_file
+from core.wallet.secret import Secret
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +78,8 @@ class Node:
         self.plugins = PluginHost(self, self.clock)
         self.stop_requested = asyncio.Event()
         self._key: NodeKey | None = None
+        self._onion_key: OnionKey | None = None
+        """None also when no onion service is wanted."""
         self._database: Database | None = None
         self._bans: Bans | None = None
         self._stack = AsyncExitStack()
@@ -106,6 +114,12 @@ class Node:
     def active(self) -> bool:
         """Whether Lightning is up."""
         return self.lightning is not None
+
+    @property
+    def onion_address(self) -> Address | None:
+        """Of our onion service; None while Tor does not have it."""
+        onion = None if self.lightning is None else self.lightning.onion
+        return onion.address if onion is not None and onion.is_up else None
 
     @property
     def block_height(self) -> int:
@@ -182,7 +196,7 @@ class Node:
 
     async def _release(self) -> None:
         stack, self._stack = self._stack, AsyncExitStack()
-        self._database = self._key = self._bans = None
+        self._database = self._key = self._onion_key = self._bans = None
         self.practice_peers = ()
         await stack.aclose()
 
@@ -198,12 +212,16 @@ class Node:
             kind, self.paths, self.network, passphrase=passphrase, ephemeral=self.settings.ephemeral
         )
         try:
-            self._key, created = await open_node_key(store, marker, self.network, clock=self.clock)
+            more = self._derive_onion_key if self.settings.tor_control and not self.settings.offline else None
+            self._key, created = await open_node_key(store, marker, self.network, clock=self.clock, derive_more=more)
             self.key_location = store.where
         finally:
             await store.aclose()
         if created:
             log.info("made a new key")
+
+    def _derive_onion_key(self, secret: Secret) -> None:
+        self._onion_key = derive_onion_key(secret, self.network)
 
     async def _keystore_kind(self, marker: ProfileMarker) -> str:
         """The setting; when nobody set it, the store that this profile's key was put into, or is found in."""
@@ -243,8 +261,21 @@ class Node:
             book=book,
             binds=self.settings.binds,
             problem=self._problem,
+            make_onion=None if self._onion_key is None else self._make_onion,
             reconnect=not self.settings.offline,
         )
+
+    def _make_onion(self, peers: PeerManager) -> OnionService:
+        host, port = parse_ip_and_port(self.settings.tor_control)
+        file = self.settings.tor_control_password_file
+        config = OnionConfig(
+            host,
+            port,
+            _started(self._onion_key),
+            self.network.default_port,
+            None if file is None else lambda: read_passphrase_file(file).to_bytes(),
+        )
+        return OnionService(config, peers.incoming, self.clock, DEFAULT_LIMITS)
 
     def _make_peers(self, channels: ChannelRecords, book: SqlitePeerBook) -> PeerManager:
         return PeerManager(

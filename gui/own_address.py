@@ -22,6 +22,8 @@ def own_uri(node: Node, node_id: bytes) -> str:
 
     `node_id` is ours, kept by who shows it: a node that has stopped knows it no more.
     """
+    if node.onion_address is not None:
+        return f"{node_id.hex()}@{node.onion_address}"
     # A local socket serves this computer alone, so it comes last.
     for address in sorted(bound_addresses(node), key=lambda address: address.kind is AddressKind.LOCAL):
         if address.host not in _EVERYWHERE:

@@ -245,6 +245,19 @@ def _listen_failed(error: peers.ListenFailed) -> Words:
     return Words(tr("Could not listen"), body, actions=(Remedy.RETRY, Remedy.COPY_DETAILS))
 
 
+def _no_onion(error: peers.OnionServiceFailed) -> Words:
+    return Words(
+        tr("No onion service"),
+        tr(
+            "Tor's control port {control}: {reason}. See that Tor runs with ControlPort and CookieAuthentication, or "
+            "start Leyden without --tor-control.",
+            control=bounded(error.control, 70),
+            reason=bounded(error.reason),
+        ),
+        actions=(Remedy.RETRY, Remedy.COPY_DETAILS),
+    )
+
+
 # --- activation and chain ------------------------------------------------------------------------------------------
 
 
@@ -307,6 +320,7 @@ NODE_WORDS: dict[type[BaseException], Callable[[Any], Words]] = {
     peers.BansFull: _bans_full,
     peers.NotSaved: _not_saved,
     peers.ListenFailed: _listen_failed,
+    peers.OnionServiceFailed: _no_onion,
     activation.NodeNotActive: _not_active,
     activation.TaskNotFound: _no_task,
     activation.TaskFinished: _no_task,

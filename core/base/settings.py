@@ -76,6 +76,20 @@ SETTINGS: tuple[Setting, ...] = (
         "every peer through the proxy, no name resolved here, and nothing listens but on a loopback --bind",
     ),
     Setting(
+        "tor-control",
+        "text",
+        "",
+        "be reached by an onion service of our own, made by the Tor whose control port this is (loopback)",
+        metavar="HOST:PORT",
+    ),
+    Setting(
+        "tor-control-password-file",
+        "path",
+        None,
+        "file with the password of Tor's control port (default: Tor's cookie file)",
+        metavar="FILE",
+    ),
+    Setting(
         "dns-seed",
         "list",
         (),
@@ -131,6 +145,8 @@ class Settings:
     bind: tuple[str, ...] = ()
     proxy: str = ""
     always_use_proxy: bool = False
+    tor_control: str = ""
+    tor_control_password_file: Path | None = None
     dns_seed: tuple[str, ...] = ()
     offline: bool = False
     cln_strict: bool = False
@@ -374,6 +390,17 @@ def _proxy_fault(text: str) -> str | None:
     return None
 
 
+def _control_fault(text: str) -> str | None:
+    try:
+        host, port = parse_ip_and_port(text) if text else ("127.0.0.1", 1)
+    except AddressError as error:
+        return error.reason
+    if not port:
+        return "a control port has a number"
+    # Who holds the connection reads the service's key.
+    return None if ipaddress.ip_address(host).is_loopback else f"{host} is not loopback"
+
+
 def _seed_fault(text: str) -> str | None:
     return None if is_dns_name(text) else f"{text!r} is not a DNS name"
 
@@ -384,5 +411,6 @@ _FAULTS: dict[str, Callable[[str], str | None]] = {
     "color": _color_fault,
     "dns-seed": _seed_fault,
     "proxy": _proxy_fault,
+    "tor-control": _control_fault,
 }
 """What is wrong with a text, or with each of a list; None when nothing is."""

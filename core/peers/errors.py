@@ -159,6 +159,15 @@ class ListenFailed(PeerError):
         self.reason = reason
 
 
+class OnionServiceFailed(PeerError):
+    """Tor did not make our onion service; `control` is the address of its control port, `reason` in plain words."""
+
+    def __init__(self, *, control: str, reason: str) -> None:
+        super().__init__(control=control, reason=reason)
+        self.control = control
+        self.reason = reason
+
+
 class Banned(PeerError):
     """Not dialled: `subject`, a node id in hex, an address or a range, is banned until `until` (wall time)."""
 

@@ -122,7 +122,11 @@ class PeerManager:
 
     async def listen(self, binds: Sequence[str]) -> tuple[Address, ...]:
         """Bind each `HOST:PORT` or `/PATH` and accept from now on; the addresses really bound. ListenFailed if not."""
-        return await self._listeners.open(binds, lambda: Session(self._context, None, None).transport)
+        return await self._listeners.open(binds, self.incoming)
+
+    def incoming(self, address: Address | None = None) -> asyncio.BaseProtocol:
+        """For one connection that comes in; `address` where the socket's other end is not the peer's."""
+        return Session(self._context, None, address).transport
 
     @property
     def bound(self) -> tuple[Address, ...]:
@@ -137,21 +141,22 @@ class PeerManager:
         Raises HostNotValid, HostNotSimple, OwnNodeId, Banned, NoAddressKnown, AllAddressesFailed,
         DisconnectedDuringConnect. Cancelling leaves the dial to whoever else waits for the same peer.
         """
-        addresses: list[Address] = []
+        given: list[Address] = []
         if host is not None:
-            addresses = [await resolve_host(host, port, self._network.default_port, self._resolver)]
-        by_onion = bool(addresses) and addresses[0].kind is AddressKind.TORV3
+            given = [await resolve_host(host, port, self._network.default_port, self._resolver)]
+        addresses, by_onion = given, bool(given) and given[0].kind is AddressKind.TORV3
         if node_id == self._key.node_id:
             raise OwnNodeId(node_id=node_id)
         if self._living(node_id) is None:
-            self._refuse_banned(node_id, addresses)
+            self._refuse_banned(node_id, given)
         if self._living(node_id) is None and not self._config.cln_strict:
-            addresses = await self._sources.of(node_id, addresses)
+            addresses = await self._sources.of(node_id, given)
         # Looked at after every wait: meanwhile the peer may have come by itself, and the node may have stopped.
         if self._closed:
             raise DisconnectedDuringConnect(node_id=node_id)
         session = self._living(node_id)
         if session is None:
+            self._refuse_banned(node_id, given)
             if not addresses and not self._dialler.is_dialling(node_id):
                 raise NoAddressKnown(node_id=node_id)
             if by_onion:
@@ -354,16 +359,20 @@ class PeerManager:
             self._closed
             or sum(one.direction is Direction.IN for one in self._sessions) > limits.incoming + limits.unauthenticated
             or self._strangers.total() > limits.unauthenticated
-            or self._strangers[host] > limits.unauthenticated_per_host
+            or self._strangers[host] > limits.unauthenticated_at(session.address)
         )
 
     def is_banned(self, node_id: bytes) -> bool:
         """Whether this peer may not come in."""
         return self.bans.of_node(node_id) is not None
 
-    def dialled(self, session: Session) -> None:
-        """An outgoing TCP connection stands."""
+    def dialled(self, session: Session) -> bool:
+        """An outgoing TCP connection stands; its address may have been banned since it was asked for."""
         self._sessions.add(session)
+        if self.bans.of_address(session.address) is None:
+            return True
+        session.abort(closed_by_us(CloseCode.BANNED))
+        return False
 
     def is_only_dial(self, session: Session) -> bool:
         """One outgoing connection to a peer gets past the handshake: of two, each end could keep another one."""

@@ -53,8 +53,8 @@ class SessionOwner(Protocol):
     def is_banned(self, node_id: bytes) -> bool:
         """Whether an incoming peer that has shown its id is to be sent away."""
 
-    def dialled(self, session: Session) -> None:
-        """An outgoing TCP connection stands."""
+    def dialled(self, session: Session) -> bool:
+        """An outgoing TCP connection stands; whether it may begin its handshake."""
 
     def is_only_dial(self, session: Session) -> bool:
         """Whether an outgoing connection may complete its handshake."""
@@ -116,8 +116,9 @@ class Session:
     )
 
     def __init__(self, context: SessionContext, node_id: bytes | None, address: Address | None) -> None:
-        """With `node_id` and `address` an outgoing connection, without them an incoming one.
+        """With `node_id` and `address` an outgoing connection, without `node_id` an incoming one.
 
+        An incoming one with `address` came through our onion service: it stands for the peer's, that nobody knows.
         The connection itself is made by handing `transport` to the loop. ValueError when `node_id` is no public key.
         """
         self._context = context
@@ -287,12 +288,14 @@ class Session:
     def opened(self) -> None:
         self.phase = ConnectPhase.HANDSHAKE
         if self.direction is Direction.IN:
-            self.address = _address_of(self.transport.peer_name())
+            if self.address is _UNNAMED:
+                self.address = _address_of(self.transport.peer_name())
             if not self._context.owner.admit(self):
                 self.abort(closed_by_us(CloseCode.REFUSED))
                 return
         else:
-            self._context.owner.dialled(self)
+            if not self._context.owner.dialled(self):
+                return
             self._tell_progress()
         self._set_deadline(self._context.config.limits.handshake_s, self._too_slow)
 

@@ -117,6 +117,11 @@ _say(activation.NodeNotActive, LIGHTNINGD, lambda _: "Node is not active")
 _say(activation.TaskNotFound, LIGHTNINGD, lambda error: f"No task {error.task_id}")
 _say(activation.TaskFinished, LIGHTNINGD, lambda error: f"Task {error.task_id} has ended")
 _say(peers.ListenFailed, LIGHTNINGD, lambda error: f"Cannot listen on {error.address}: {error.reason}")
+_say(
+    peers.OnionServiceFailed,
+    LIGHTNINGD,
+    lambda error: f"No onion service by Tor's control port {error.control}: {error.reason}",
+)
 _say(peers.Banned, LIGHTNINGD, lambda error: f"{error.subject} is banned until {_utc(error.until)}")
 _say(peers.NotBanned, LIGHTNINGD, lambda error: f"{error.subject} is not banned")
 _say(peers.BansFull, LIGHTNINGD, lambda error: f"There are {error.limit} bans already")

@@ -110,5 +110,9 @@ class NodeFace(Protocol):
     def peers(self) -> PeersFace:
         """Raises NodeNotActive until activation is done."""
 
+    @property
+    def onion_address(self) -> Address | None:
+        """Where Tor leads others to us; None when it does not."""
+
     def request_stop(self) -> None:
         """Ask for an orderly stop; returns at once."""

@@ -27,7 +27,7 @@ def _getinfo(context: Context) -> Json:
         "num_pending_channels": 0,
         "num_active_channels": 0,
         "num_inactive_channels": 0,
-        "address": [],
+        "address": [] if node.onion_address is None else [address_object(node.onion_address)],
     }
     if not node.settings.offline:
         info["binding"] = [address_object(address) for address in (node.peers.bound if node.active else ())]

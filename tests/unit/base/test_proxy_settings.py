@@ -46,6 +46,19 @@ def test_a_proxy_that_cannot_be_used(proxy: str) -> None:
     assert caught.value.name == "proxy"
 
 
+@pytest.mark.parametrize("control", ["127.0.0.1:9051", "[::1]:9051", "localhost:9051", ""])
+def test_tors_control_port_is_on_loopback(control: str) -> None:
+    assert parse_arguments([]).tor_control == ""
+    assert parse_arguments(["--tor-control", control]).tor_control == control
+
+
+@pytest.mark.parametrize("control", ["192.168.1.2:9051", "0.0.0.0:9051", "tor.example:9051", "127.0.0.1", "[::1]:0"])
+def test_a_control_port_that_cannot_be_used(control: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        parse_arguments([], {"LEYDEN_TOR_CONTROL": control})
+    assert caught.value.name == "tor-control"
+
+
 def test_seeds_are_names() -> None:
     assert parse_arguments([]).dns_seed == ()
     assert parse_arguments(["--dns-seed", "seed.example", "--dns-seed", "b.example"]).dns_seed == (

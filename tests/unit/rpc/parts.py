@@ -15,6 +15,7 @@ from core.base.clock import Clock, SystemClock
 from core.base.events import EventBus
 from core.base.paths import ProfilePaths
 from core.base.settings import Settings
+from core.bolt.address import Address
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
 from core.peers.budget import LoopBudget
@@ -33,6 +34,7 @@ class SmallNode:
     color = "3a4bd0"
     version = "0.1.0"
     block_height = 7
+    onion_address: Address | None = None
 
     def __init__(self, folder: Path, *, active: bool = True, clock: Clock | None = None, **settings: Any) -> None:
         self.settings = Settings(network="regtest", data_dir=folder, **settings)

@@ -487,6 +487,14 @@ async def test_getinfo_has_the_contracts_order_and_the_port_really_bound() -> No
         assert info["our_features"] == {"init": "20000080a202", "node": "", "channel": "", "invoice": ""}
 
 
+async def test_getinfo_names_the_onion_service_while_tor_has_it() -> None:
+    async with served() as rpc, rpc.client() as client:
+        assert (await client.result("getinfo"))["address"] == []
+        onion = "a" * 56 + ".onion"
+        rpc.node.onion_address = Address(AddressKind.TORV3, onion, 9735)
+        assert (await client.result("getinfo"))["address"] == [{"type": "torv3", "address": onion, "port": 9735}]
+
+
 async def test_getinfo_of_an_offline_node_has_no_binding() -> None:
     async with served(offline=True, listen=False) as rpc, rpc.client() as client:
         assert "binding" not in await client.result("getinfo")
