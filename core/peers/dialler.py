@@ -18,6 +18,7 @@ from core.peers.proxy import ProxyDialler, ProxyRefused, needs_proxy
 from core.peers.reasons import CloseCode, closed_by_us, os_words
 from core.peers.resolve import Resolver, resolve_announced
 from core.peers.session import Session, SessionContext
+from core.peers.transport import Transport
 
 _OUR_WISH = (CloseCode.DUPLICATE, CloseCode.CANCELLED, CloseCode.BANNED, CloseCode.SHUTDOWN)
 """Ends that say nothing about the address."""
@@ -169,7 +170,7 @@ class Dialler:
         try:
             session.dialling()
             try:
-                await (_open(address, session) if proxy is None else _open_by_proxy(proxy, address, session))
+                await self._open(address, session, proxy)
             except OSError as error:
                 self._failed(dial.node_id, address)
                 reply = error.reply if isinstance(error, ProxyRefused) else ""
@@ -182,21 +183,30 @@ class Dialler:
         finally:
             dial.sessions.discard(session)
 
+    async def _open(self, address: Address, session: Session, proxy: ProxyDialler | None) -> None:
+        """Connect the session's transport; OSError when that fails."""
 
-async def _open(address: Address, session: Session) -> None:
-    """Connect the session's transport; OSError when that fails."""
-    loop = asyncio.get_running_loop()
-    if address.kind is AddressKind.LOCAL:
-        await loop.create_unix_connection(lambda: session.transport, address.host)
-    else:
-        await loop.create_connection(lambda: session.transport, address.host, address.port)
+        def connected() -> Transport:
+            if self._bans.of_address(address) is not None:  # it was banned meanwhile, and gets not a byte
+                session.abort(closed_by_us(CloseCode.BANNED))
+            return session.transport
+
+        loop = asyncio.get_running_loop()
+        if proxy is not None:
+            await _open_by_proxy(proxy, session.peer_id, address, connected)
+        elif address.kind is AddressKind.LOCAL:
+            await loop.create_unix_connection(connected, address.host)
+        else:
+            await loop.create_connection(connected, address.host, address.port)
 
 
-async def _open_by_proxy(proxy: ProxyDialler, address: Address, session: Session) -> None:
+async def _open_by_proxy(
+    proxy: ProxyDialler, node_id: bytes, address: Address, make_protocol: Callable[[], Transport]
+) -> None:
     """The same over a socket that the proxy has connected."""
-    connected = await proxy.open(session.peer_id, address)
+    connected = await proxy.open(node_id, address)
     try:
-        await asyncio.get_running_loop().create_connection(lambda: session.transport, sock=connected)
+        await asyncio.get_running_loop().create_connection(make_protocol, sock=connected)
     except BaseException:
         connected.close()
         raise

@@ -366,13 +366,9 @@ class PeerManager:
         """Whether this peer may not come in."""
         return self.bans.of_node(node_id) is not None
 
-    def dialled(self, session: Session) -> bool:
-        """An outgoing TCP connection stands; its address may have been banned since it was asked for."""
+    def dialled(self, session: Session) -> None:
+        """An outgoing TCP connection stands."""
         self._sessions.add(session)
-        if self.bans.of_address(session.address) is None:
-            return True
-        session.abort(closed_by_us(CloseCode.BANNED))
-        return False
 
     def is_only_dial(self, session: Session) -> bool:
         """One outgoing connection to a peer gets past the handshake: of two, each end could keep another one."""

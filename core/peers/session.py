@@ -53,8 +53,8 @@ class SessionOwner(Protocol):
     def is_banned(self, node_id: bytes) -> bool:
         """Whether an incoming peer that has shown its id is to be sent away."""
 
-    def dialled(self, session: Session) -> bool:
-        """An outgoing TCP connection stands; whether it may begin its handshake."""
+    def dialled(self, session: Session) -> None:
+        """An outgoing TCP connection stands."""
 
     def is_only_dial(self, session: Session) -> bool:
         """Whether an outgoing connection may complete its handshake."""
@@ -294,8 +294,7 @@ class Session:
                 self.abort(closed_by_us(CloseCode.REFUSED))
                 return
         else:
-            if not self._context.owner.dialled(self):
-                return
+            self._context.owner.dialled(self)
             self._tell_progress()
         self._set_deadline(self._context.config.limits.handshake_s, self._too_slow)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
+from typing import Any
+
 import pytest
 
 from core.bolt.address import Address, AddressKind
 from core.peers import bans as bans_module
 from core.peers.bans import Bans
-from core.peers.errors import BansFull
+from core.peers.errors import AllAddressesFailed, Banned, BansFull
 from tests.support.clock import ManualClock
+from tests.support.peers import node
 
 
 def at(host: str) -> Address:
@@ -57,3 +62,35 @@ async def test_bans_are_bounded_and_those_that_ran_out_make_room(monkeypatch: py
     await clock.advance(60)
     await bans.put("10.0.0.9", clock.time() + 60)
     assert [ban.subject for ban in bans.all()] == ["10.0.0.1", "10.0.0.9", "10.0.0.2"]
+
+
+async def test_an_address_that_is_banned_while_it_is_dialled_gets_not_a_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    create = loop.create_connection
+    async with node() as b, node(listen=False) as a:
+
+        async def slow(make_protocol: Any, host: str, port: int) -> object:
+            await a.manager.ban("127.0.0.0/8", a.clock.time() + 60)
+            return await create(make_protocol, host, port)
+
+        monkeypatch.setattr(loop, "create_connection", slow)
+        with pytest.raises(AllAddressesFailed) as caught:
+            await a.manager.connect(b.node_id, b.host, b.port)
+        assert caught.value.attempts[0].reason == "it is banned"
+        assert a.manager.bytes_out == 0
+
+
+@pytest.mark.parametrize("by_address", [False, True])
+async def test_a_ban_put_while_a_connect_looks_for_addresses_holds(by_address: bool) -> None:
+    async with node() as b, node(listen=False) as a:
+        assert b.address is not None
+        remembered = [b.address]
+
+        async def addresses(node_id: bytes) -> list[Address]:
+            await a.manager.ban(b.host if by_address else node_id.hex(), a.clock.time() + 60)
+            return remembered
+
+        a.book.addresses = addresses  # type: ignore[method-assign]
+        with pytest.raises(Banned):
+            await a.manager.connect(b.node_id, b.host, b.port)
+        assert b.manager.closed_connections == deque()
