@@ -19,7 +19,7 @@ from core.peers.bans import Ban, Bans, banned_node, covers
 from core.peers.bootstrap import AddressSources, DnsBootstrap
 from core.peers.budget import LoopBudget
 from core.peers.closed import ClosedConnection
-from core.peers.crowd import least_useful
+from core.peers.crowd import least_useful, origin_of
 from core.peers.deadlines import Deadlines
 from core.peers.dialler import Dialler
 from core.peers.errors import (
@@ -111,7 +111,7 @@ class PeerManager:
         self._sessions: set[Session] = set()
         """Every connection whose socket is open, also such as have not said who they are."""
         self._strangers: Counter[str] = Counter()
-        """Incoming connections without a completed init, by host."""
+        """Incoming connections without a completed init, by origin."""
         self._background: set[asyncio.Task[None]] = set()
         self._past = [0, 0, 0, 0]
         self._closed = False
@@ -350,8 +350,8 @@ class PeerManager:
     def admit(self, session: Session) -> bool:
         """Bounds who has not said who they are, and with them all that have come in."""
         self._sessions.add(session)
-        limits, host = self._config.limits, session.address.host
-        self._strangers[host] += 1
+        limits, origin = self._config.limits, origin_of(session.address)
+        self._strangers[origin] += 1
         if self.bans.of_address(session.address) is not None:
             session.abort(closed_by_us(CloseCode.BANNED))
             return False
@@ -359,7 +359,7 @@ class PeerManager:
             self._closed
             or sum(one.direction is Direction.IN for one in self._sessions) > limits.incoming + limits.unauthenticated
             or self._strangers.total() > limits.unauthenticated
-            or self._strangers[host] > limits.unauthenticated_at(session.address)
+            or self._strangers[origin] > limits.unauthenticated_at(session.address)
         )
 
     def is_banned(self, node_id: bytes) -> bool:
@@ -469,10 +469,10 @@ class PeerManager:
 
     def _forget_stranger(self, session: Session) -> None:
         if session.direction is Direction.IN:
-            host = session.address.host
-            self._strangers[host] -= 1
-            if self._strangers[host] <= 0:
-                del self._strangers[host]
+            origin = origin_of(session.address)
+            self._strangers[origin] -= 1
+            if self._strangers[origin] <= 0:
+                del self._strangers[origin]
 
     def _abort_unfinished(self, node_id: bytes) -> None:
         """Connections of ours that outlived the dial they began in, since they were exchanging inits already."""

@@ -122,7 +122,7 @@ def _session(host: str, said: int, heard_at: float) -> Session:
     """As much of a session as usefulness looks at."""
     made = SimpleNamespace(
         peer_id=host.encode(),
-        address=Address(AddressKind.IPV4, host, 1),
+        address=Address(AddressKind.IPV6 if ":" in host else AddressKind.IPV4, host, 1),
         heard_at=heard_at,
         connected_at=0.0,
         transport=SimpleNamespace(messages_in=said),
@@ -136,6 +136,18 @@ def test_one_host_with_many_node_ids_drives_out_nobody_but_itself() -> None:
     assert least_useful([silent, *crowd], keep=lambda _: False, now=1000.0) is crowd[0]
     assert least_useful([silent, *crowd], keep=lambda peer_id: peer_id == b"10.0.0.2", now=1000.0) is silent
     assert least_useful([silent], keep=lambda _: True, now=1000.0) is None
+
+
+def test_a_stranger_with_a_network_of_addresses_drives_out_nobody_but_himself() -> None:
+    honest = _session("2001:db8:1::1", said=1, heard_at=900.0)
+    crowd = [_session(f"2001:db8:2:{number:x}::1", said=100, heard_at=1000.0) for number in range(5)]
+    assert least_useful([honest, *crowd], keep=lambda _: False, now=1000.0) in crowd
+
+
+def test_who_has_only_not_been_pinged_yet_is_as_useful_as_one_who_talks() -> None:
+    honest = _session("10.0.0.1", said=50, heard_at=900.0)
+    talker = _session("10.0.0.2", said=10, heard_at=1005.0)
+    assert least_useful([honest, talker], keep=lambda _: False, now=1005.0) is talker
 
 
 @pytest.mark.parametrize(("length", "accepted"), [(MAX_FEATURES_BYTES, True), (MAX_FEATURES_BYTES + 1, False)])
