@@ -322,7 +322,8 @@ class Session:
             return  # no type, so nothing that could be known or unknown (CLN ignores it)
         type_ = message[0] << 8 | message[1]
         if not self._established:
-            self._before_established(type_, message)
+            if not self._introducing:  # who is being judged is not read; this is what a lost connection left
+                self._before_established(type_, message)
             return
         handler = HANDLERS.get(type_)
         if handler is not None:

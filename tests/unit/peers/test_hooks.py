@@ -8,12 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from core.base.events import CustomMessage, Direction, PeerConnected
+from core.bolt.keys import NodeKey
 from core.peers.errors import AllAddressesFailed, CustomTypeEven
 from core.peers.events import PeerNotice
 from core.peers.hooks import Refused
 from core.peers.reasons import CloseCode
 from core.peers.values import PeerConfig, PeerInfo
 from tests.support.peers import TestNode, node, turns, until
+from tests.support.raw_peer import RawPeer, regtest_init
 
 
 class Hooks:
@@ -143,3 +145,15 @@ async def test_even_types_are_refused_unless_they_are_allowed() -> None:
 
 def _sent(a: TestNode) -> list[CustomMessage]:
     return [event for event in a.seen(CustomMessage) if event.direction is Direction.OUT]
+
+
+async def test_of_a_peer_that_is_cut_off_before_it_is_judged_nothing_more_is_taken() -> None:
+    hooks = Hooks(peers=True)
+    async with node(hooks=hooks) as a, RawPeer.dialled(NodeKey.generate(), a.node_id, a.host, a.port) as peer:
+        await peer.send(*[regtest_init().encode()] * 2)
+        await until(lambda: hooks.introduced)
+        await turns()
+        (session,) = a.manager._sessions
+        session.transport._socket.abort()  # type: ignore[union-attr]
+        await a.closed(CloseCode.PEER_CLOSED)
+        assert len(hooks.introduced) == 1
