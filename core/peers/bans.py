@@ -133,11 +133,11 @@ class Bans:
         self._drop_expired()
         if subject not in self._bans:
             raise NotBanned(subject=subject)
+        self._leave(subject)  # at once, or a ban put meanwhile would be kept and not in force
         if self._database is not None:
             await self._database.write(
                 lambda connection: connection.execute("DELETE FROM bans WHERE subject = ?", (subject,))
             )
-        self._leave(subject)
 
     def _holds(self, ban: Ban) -> bool:
         return ban.until > self._clock.time()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from core.bolt.address import Address, AddressKind
 from core.peers import bans as bans_module
 from core.peers.bans import Bans
 from core.peers.errors import AllAddressesFailed, Banned, BansFull
+from core.storage.database import Database
 from tests.support.clock import ManualClock
 from tests.support.peers import node
 
@@ -94,3 +96,16 @@ async def test_a_ban_put_while_a_connect_looks_for_addresses_holds(by_address: b
         with pytest.raises(Banned):
             await a.manager.connect(b.node_id, b.host, b.port)
         assert b.manager.closed_connections == deque()
+
+
+async def test_a_ban_put_while_it_is_lifted_is_in_force(tmp_path: Path) -> None:
+    clock = ManualClock()
+    database = await Database.open(tmp_path / "leyden.sqlite")
+    try:
+        bans = await Bans.open(database, clock)
+        await bans.put("10.0.0.1", clock.time() + 60)
+        await asyncio.gather(bans.lift("10.0.0.1"), bans.put("10.0.0.1", clock.time() + 90))
+        assert bans.all() == (await Bans.open(database, clock)).all()
+        assert bans.of_address(at("10.0.0.1")) is not None
+    finally:
+        await database.aclose()
