@@ -35,6 +35,8 @@ class TorDouble:
     knows_cookie: bool = True
     answers: dict[str, bytes] = field(default_factory=dict)
     """By command: said in place of its own answer; empty says nothing at all."""
+    hangs_up_at: str = ""
+    """The command after whose answer the connection ends."""
     port: int = 0
     commands: list[str] = field(default_factory=list)
     services: dict[str, tuple[int, Address]] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class TorDouble:
                 command, _, rest = line.decode().rstrip("\r\n").partition(" ")
                 self.commands.append(command)
                 writer.write(self.answers.get(command) or self._answer(command, rest, caller))
-                if command == "QUIT":
+                if command in ("QUIT", self.hangs_up_at):
                     break
         except OSError:
             return

@@ -79,7 +79,7 @@ def test_an_answer_is_whole_with_its_last_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"HTTP/1.1 400 Bad Request\r\n", b"\r\n", b"250", b"250+data=\r\n", b"\xb2\xb3\xb9 OK\r\n"]
+    "line", [b"HTTP/1.1 400 Bad Request\r\n", b"\r\n", b"250", b"250 OK", b"250+data=\r\n", b"\xb2\xb3\xb9 OK\r\n"]
 )
 def test_what_is_no_answer_of_tors(line: bytes) -> None:
     with pytest.raises(ControlError, match="not Tor's control port"):
@@ -164,7 +164,9 @@ async def test_each_failure_is_told_in_plain_words(tmp_path: Path) -> None:
         assert await fails(double, a) == "what answers there is not Tor's control port"
         double.answers = {"PROTOCOLINFO": b"2" * 100_000}
         assert await fails(double, a) == "a line of Tor's answer is too long"
-        double.answers = {}
+        double.answers, double.hangs_up_at = {"PROTOCOLINFO": b""}, "PROTOCOLINFO"
+        assert await fails(double, a) == "Tor closed the connection"
+        double.answers, double.hangs_up_at = {}, ""
         double.methods = "COOKIE"
         assert await fails(double, a) == "Tor offers no way to authenticate that is known here"
         double.methods = "HASHEDPASSWORD"
