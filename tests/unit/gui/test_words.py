@@ -42,7 +42,8 @@ def _example(kind: type[LeydenError]) -> LeydenError:
         if name in ("self", "facts"):
             continue
         hint = hints[name]
-        facts[name] = {int: 7, float: 7.0, object: 7, str: "text", bytes: node_id(3), Path: Path("/some/where")}.get(hint)
+        samples = {int: 7, float: 7.0, object: 7, str: "text", bytes: node_id(3), Path: Path("/some/where")}
+        facts[name] = samples.get(hint)
         if hint == tuple[AddressAttempt, ...]:
             facts[name] = (AddressAttempt("1.2.3.4:9735", ConnectPhase.DIALLING, "Connection refused"),)
     return kind(**facts)
