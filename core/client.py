@@ -36,13 +36,36 @@ Numbers, true, false, null, {...}, [...] and "..." are sent as they are, anythin
   -o, --order           arguments stand in order
   -l, --filter JSON     only these parts of the answer, such as {"peers":[{"id":true}]}
   -J, --json            JSON also where plain text is usual (help)
+  -R, --raw             JSON as it came, without line breaks
+  -H, --human-readable  plain text also where JSON is usual
+  -F, --flat            a line NAME=VALUE for each value, such as peers[0].id=02ab...
+  -N, --notifications LEVEL
+                        what the node says before its answer, on stderr after a '#': io, debug, info (default),
+                        unusual, broken and what is graver, or none
   -h, --help            this text; `leyden-cli help` lists the node's commands
   -V, --version         the version
 """
 
-_VALUE_OPTIONS = {"--data-dir": "data_dir", "--network": "network", "--rpc-file": "rpc_file", "--filter": "filter"}
-_SHORT_VALUE_OPTIONS = {"-l": "--filter"}
-_FLAGS = {"-k": "keywords", "--keywords": "keywords", "-o": "order", "--order": "order", "-J": "json", "--json": "json"}
+_VALUE_OPTIONS = {
+    "--data-dir": "data_dir",
+    "--network": "network",
+    "--rpc-file": "rpc_file",
+    "--filter": "filter",
+    "--notifications": "notifications",
+}
+_SHORT_VALUE_OPTIONS = {"-l": "--filter", "-N": "--notifications"}
+_FLAGS = {"-k": "keywords", "--keywords": "keywords", "-o": "order", "--order": "order"}
+_FORMATS = {
+    "-J": "json",
+    "--json": "json",
+    "-R": "raw",
+    "--raw": "raw",
+    "-H": "human",
+    "--human-readable": "human",
+    "-F": "flat",
+    "--flat": "flat",
+}
+LEVELS = ("io", "debug", "info", "unusual", "broken", "none")
 
 
 class Usage(Exception):
@@ -61,6 +84,10 @@ class CommandLine:
     network: str = "bitcoin"
     rpc_file: str | None = None
     filter: str | None = None
+    notifications: str = "info"
+    """The least grave level that is shown."""
+    format: str | None = None
+    """None: as the node hints."""
     flags: set[str] = field(default_factory=set)
     words: list[str] = field(default_factory=list)
     """Method and arguments."""
@@ -101,10 +128,14 @@ def read_command_line(argv: Sequence[str], environ: Mapping[str, str]) -> Comman
             setattr(line, _VALUE_OPTIONS[name], value)
         elif word in _FLAGS:
             line.flags.add(_FLAGS[word])
+        elif word in _FORMATS:
+            line.format = _FORMATS[word]
         else:
             raise Usage(f"unknown option {word}")
     if not line.words:
         raise Usage("which METHOD?")
+    if line.notifications not in LEVELS:
+        raise Usage(f"{line.notifications!r} is none of {', '.join(LEVELS)}")
     if line.network not in NETWORKS:
         raise Usage(f"{line.network!r} is none of {', '.join(NETWORKS)}")
     return line
@@ -148,15 +179,20 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def ask(path: Path, request: str, request_id: str) -> dict[str, Any]:
-    """The reply object. Raises NoNode."""
+def ask(path: Path, request: str, request_id: str, level: str = "none") -> dict[str, Any]:
+    """The reply object; what is said before it from `level` on goes to stderr. Raises NoNode."""
+    if level != "none":
+        # Both in one piece: the reply to the first is passed over like everything else that is not ours.
+        enable_id = _quoted(f"{request_id}+notifications")
+        enable = f'{{"jsonrpc":"2.0","id":{enable_id},"method":"notifications","params":{{"enable":true}}}}'
+        request = enable + request
     if not hasattr(socket, "AF_UNIX"):
         raise NoNode("this system has no unix sockets, and Leyden offers nothing else yet")
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.connect(os.fspath(path))
             connection.sendall(request.encode(errors="backslashreplace"))
-            return _read_reply(connection, request_id)
+            return _read_reply(connection, request_id, level)
     except OSError as error:
         raise NoNode(
             f"no node answers at {path}: {error.strerror or error}. "
@@ -164,7 +200,7 @@ def ask(path: Path, request: str, request_id: str) -> dict[str, Any]:
         ) from None
 
 
-def _read_reply(connection: socket.socket, request_id: str) -> dict[str, Any]:
+def _read_reply(connection: socket.socket, request_id: str, level: str) -> dict[str, Any]:
     """The reply among what comes; a reply ends with an empty line, and nothing else has that id."""
     buffer = bytearray()
     while True:
@@ -177,8 +213,25 @@ def _read_reply(connection: socket.socket, request_id: str) -> dict[str, Any]:
             reply = _parsed(buffer[:end])
             if reply.get("id") in (request_id, None) and ("result" in reply or "error" in reply):
                 return reply
+            said = _said(reply, request_id, level)
+            if said is not None:
+                print(f"# {said}", file=sys.stderr, flush=True)
             del buffer[: end + 2]
             sought = 0
+
+
+def _said(note: Mapping[str, Any], request_id: str, level: str) -> str | None:
+    """What a notification about our request tells people; None when it tells them nothing."""
+    params = note.get("params")
+    if not isinstance(params, dict) or params.get("id") != request_id:
+        return None
+    if note.get("method") == "progress" and all(type(params.get(name)) is int for name in ("num", "total")):
+        return f"{params['num'] + 1} of {params['total']}"
+    graveness = params.get("level")
+    if note.get("method") == "message" and graveness in LEVELS and LEVELS.index(graveness) >= LEVELS.index(level):
+        words = str(params.get("message"))
+        return "".join(sign if sign.isprintable() else "?" for sign in words)
+    return None
 
 
 def _parsed(raw: bytearray) -> dict[str, Any]:
@@ -191,17 +244,26 @@ def _parsed(raw: bytearray) -> dict[str, Any]:
     return reply
 
 
-def show(reply: Mapping[str, Any], *, as_json: bool) -> tuple[str, int]:
-    """What to print, and the exit code."""
+def show(reply: Mapping[str, Any], wanted: str | None) -> tuple[str, int]:
+    """What to print in the wanted format (None: as the node hints), and the exit code."""
     error = reply.get("error")
     if error is not None:
-        return _pretty(error), EXIT_ERROR
+        return (_compact if wanted == "raw" else _pretty)(error), EXIT_ERROR
     result = reply.get("result")
-    if isinstance(result, dict):
-        simple = result.pop("format-hint", None) == "simple"
-        if simple and not as_json:
+    if isinstance(result, dict) and result.pop("format-hint", None) == "simple" and wanted is None:
+        wanted = "human"
+    match wanted:
+        case "human":
             return "\n".join(_plain(result)), 0
+        case "flat":
+            return "\n".join(_flat("", result)), 0
+        case "raw":
+            return _compact(result), 0
     return _pretty(result), 0
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _pretty(value: Any) -> str:
@@ -216,7 +278,20 @@ def _plain(value: Any) -> list[str]:
         return [f"{name}={line}" for name, part in value.items() for line in _plain(part)]
     if isinstance(value, list):
         return [line for part in value for line in _plain(part)]
-    return [value if isinstance(value, str) else json.dumps(value)]
+    return [_word(value)]
+
+
+def _flat(name: str, value: Any) -> list[str]:
+    """A line for each value, with the way to it."""
+    if isinstance(value, dict):
+        return [line for key, part in value.items() for line in _flat(f"{name}.{key}" if name else key, part)]
+    if isinstance(value, list):
+        return [line for place, part in enumerate(value) for line in _flat(f"{name}[{place}]", part)]
+    return [f"{name}={_word(value)}"]
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -240,14 +315,14 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         line = read_command_line(argv, environ)
         request_id = f"leyden-cli:{line.method}#{os.getpid()}"
-        reply = ask(line.socket_path, make_request(line, request_id), request_id)
+        reply = ask(line.socket_path, make_request(line, request_id), request_id, line.notifications)
     except Usage as error:
         print(f"leyden-cli: {error}\n{USAGE}", file=sys.stderr, end="")
         return EXIT_USAGE
     except NoNode as error:
         print(f"leyden-cli: {error}", file=sys.stderr)
         return EXIT_NO_NODE
-    text, code = show(reply, as_json="json" in line.flags)
+    text, code = show(reply, line.format)
     print(text)
     return code
 

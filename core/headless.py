@@ -9,12 +9,14 @@ import sys
 from types import FrameType
 from typing import TextIO
 
+from core.base.descriptors import raise_file_limit
 from core.base.errors import LeydenError
 from core.base.events import StepChanged, StepState, TaskChanged, TaskState
 from core.base.hardening import keep_memory_private
 from core.base.settings import Settings
 from core.node import Node
 from core.rpc.errors import to_rpc_error
+from core.rpc.plugins.events import PluginChanged
 from core.wallet.errors import (
     KeyringFailed,
     KeyringLocked,
@@ -44,6 +46,7 @@ _KEYSTORE_HELP = {
 def run(settings: Settings) -> int:
     """Run until SIGINT, SIGTERM or `stop`. The exit code: 0, 1 when it could not run, 3 without a key store."""
     keep_memory_private()
+    raise_file_limit()
     return asyncio.run(_run(settings))
 
 
@@ -52,6 +55,7 @@ async def _run(settings: Settings) -> int:
     failures: list[BaseException] = []
     node.bus.subscribe(StepChanged, lambda row: _print_step(row, sys.stdout))
     node.bus.subscribe(TaskChanged, lambda event: _note_end(node, event, failures))
+    node.bus.subscribe(PluginChanged, _print_plugin)
     _stop_at_signals(node)
     try:
         await node.start()
@@ -76,7 +80,7 @@ def _note_end(node: Node, event: TaskChanged, failures: list[BaseException]) -> 
         failures.append(event.error)
         node.request_stop()
     elif event.state is TaskState.OK:
-        for address in node.peers.bound:
+        for address in (*node.peers.bound, *([] if node.onion_address is None else [node.onion_address])):
             print(f"listening on {address}", flush=True)
         print("running", flush=True)
 
@@ -93,6 +97,12 @@ def _print_step(row: StepChanged, out: TextIO) -> None:
     elif row.detail:
         line += f": {row.detail}"
     print(line, file=out, flush=True)
+
+
+def _print_plugin(event: PluginChanged) -> None:
+    """One line when a plugin has ended; the node goes on."""
+    if event.problem:
+        print(f"plugin {event.path}: {event.problem}", file=sys.stderr, flush=True)
 
 
 def _print_failure(error: LeydenError) -> None:

@@ -20,28 +20,38 @@ from core.base.clock import Clock, SystemClock
 from core.base.events import EventBus, NodeState, NodeStateChanged, TaskChanged, TaskState
 from core.base.finish import finish
 from core.base.logging import set_up_logging
-from core.base.settings import Settings
+from core.base.settings import Settings, parse_ip_and_port
+from core.bolt.address import Address
 from core.bolt.keys import NodeKey, short_id
 from core.bolt.networks import NETWORKS, Network
+from core.bolt.onion_key import OnionKey
 from core.chain.opening import open_chain
 from core.chain.source import TipChanged
 from core.channels.records import ChannelRecords
 from core.gossip.scorer import Scorer
 from core.gossip.store import open_gossip_store
+from core.peers.bans import Bans
 from core.peers.book import SqlitePeerBook
+from core.peers.bootstrap import DnsBootstrap
 from core.peers.budget import LoopBudget
+from core.peers.limits import DEFAULT_LIMITS
 from core.peers.manager import PeerManager
+from core.peers.onion import OnionConfig, OnionService
 from core.peers.practice import PracticePeer, PracticePeers
+from core.peers.proxy import ProxyConfig
 from core.peers.values import PeerConfig
+from core.rpc.plugins.host import PluginHost
 from core.rpc.server import RpcServer
 from core.storage.database import Database
 from core.storage.profile import Profile, check_socket_path
 from core.wallet.choice import choose_keystore
+from core.wallet.derive import derive_onion_key
 from core.wallet.errors import KeyFileUnsafe
 from core.wallet.keystore import KeyMarker, KeyStoreKind
 from core.wallet.marker import ProfileMarker
 from core.wallet.node_key import open_node_key
 from core.wallet.passphrase import Passphrase, read_passphrase_file
+from core.wallet.secret import Secret
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +75,13 @@ class Node:
         self.key_location = ""
         """Where the key is kept, in words; empty before `start`."""
         self.practice_peers: tuple[PracticePeer, ...] = ()
+        self.plugins = PluginHost(self, self.clock)
         self.stop_requested = asyncio.Event()
         self._key: NodeKey | None = None
+        self._onion_key: OnionKey | None = None
+        """None also when no onion service is wanted."""
         self._database: Database | None = None
+        self._bans: Bans | None = None
         self._stack = AsyncExitStack()
         self._task_id: int | None = None
         self._block_height = 0
@@ -102,6 +116,12 @@ class Node:
         return self.lightning is not None
 
     @property
+    def onion_address(self) -> Address | None:
+        """Of our onion service; None while Tor does not have it."""
+        onion = None if self.lightning is None else self.lightning.onion
+        return onion.address if onion is not None and onion.is_up else None
+
+    @property
     def block_height(self) -> int:
         """Of the chain's tip; 0 until Lightning is up."""
         return self._block_height if self.active else 0
@@ -123,9 +143,13 @@ class Node:
             self._stack.callback(set_up_logging(self.paths.logs, self.settings.log_level).close)
             self._database = await Database.open(self.paths.database)
             self._stack.push_async_callback(self._database.aclose)
+            self._bans = await Bans.open(self._database, self.clock)
             await self._open_key(ProfileMarker(self._database, self.paths.key_marker), keystore, passphrase)
-            server = await RpcServer.start(self, profile.prepare_socket_path())
+            self.plugins = PluginHost(self, self.clock)
+            self._stack.push_async_callback(self.plugins.aclose)
+            server = await RpcServer.start(self, profile.prepare_socket_path(), self.plugins.commands)
             self._stack.push_async_callback(server.aclose)
+            self.plugins.start(self.settings.plugin)
             if self.settings.demo:
                 practice = await PracticePeers.open(self.network, self.clock, self.budget)
                 self._stack.push_async_callback(practice.aclose)
@@ -172,7 +196,7 @@ class Node:
 
     async def _release(self) -> None:
         stack, self._stack = self._stack, AsyncExitStack()
-        self._database = self._key = None
+        self._database = self._key = self._onion_key = self._bans = None
         self.practice_peers = ()
         await stack.aclose()
 
@@ -188,12 +212,16 @@ class Node:
             kind, self.paths, self.network, passphrase=passphrase, ephemeral=self.settings.ephemeral
         )
         try:
-            self._key, created = await open_node_key(store, marker, self.network, clock=self.clock)
+            more = self._derive_onion_key if self.settings.tor_control and not self.settings.offline else None
+            self._key, created = await open_node_key(store, marker, self.network, clock=self.clock, derive_more=more)
             self.key_location = store.where
         finally:
             await store.aclose()
         if created:
             log.info("made a new key")
+
+    def _derive_onion_key(self, secret: Secret) -> None:
+        self._onion_key = derive_onion_key(secret, self.network)
 
     async def _keystore_kind(self, marker: ProfileMarker) -> str:
         """The setting; when nobody set it, the store that this profile's key was put into, or is found in."""
@@ -208,6 +236,7 @@ class Node:
         return os.path.lexists(self.paths.key_file)
 
     async def _activate(self, handle: TaskHandle) -> Lightning:
+        await self.plugins.ready()  # no peer gets past one that wants to be asked
         lightning = await activate(self._factories(), handle)
         try:
             self._block_height = (await lightning.chain.tip()).height
@@ -232,8 +261,21 @@ class Node:
             book=book,
             binds=self.settings.binds,
             problem=self._problem,
+            make_onion=None if self._onion_key is None else self._make_onion,
             reconnect=not self.settings.offline,
         )
+
+    def _make_onion(self, peers: PeerManager) -> OnionService:
+        host, port = parse_ip_and_port(self.settings.tor_control)
+        file = self.settings.tor_control_password_file
+        config = OnionConfig(
+            host,
+            port,
+            _started(self._onion_key),
+            self.network.default_port,
+            None if file is None else lambda: read_passphrase_file(file).to_bytes(),
+        )
+        return OnionService(config, peers.incoming, self.clock, DEFAULT_LIMITS)
 
     def _make_peers(self, channels: ChannelRecords, book: SqlitePeerBook) -> PeerManager:
         return PeerManager(
@@ -244,8 +286,15 @@ class Node:
             budget=self.budget,
             book=book,
             channels=channels,
+            bans=_started(self._bans),
+            hooks=self.plugins,
+            bootstrap=DnsBootstrap(self.settings.dns_seed) if self.settings.dns_seed else None,
             config=PeerConfig(
-                offer_gossip_queries=self.settings.dev_offer_gossip_queries, reconnect=not self.settings.offline
+                allow_even_custom_messages=self.settings.allow_even_custom_messages,
+                offer_gossip_queries=self.settings.dev_offer_gossip_queries,
+                cln_strict=self.settings.cln_strict,
+                reconnect=not self.settings.offline,
+                proxy=_proxy_of(self.settings),
             ),
         )
 
@@ -270,6 +319,13 @@ class Node:
     def _change_state(self, state: NodeState, error: BaseException | None = None) -> None:
         self.state = state
         self.bus.publish(NodeStateChanged(state, error))
+
+
+def _proxy_of(settings: Settings) -> ProxyConfig | None:
+    if not settings.proxy:
+        return None
+    host, port = parse_ip_and_port(settings.proxy)
+    return ProxyConfig(host, port, always=settings.always_use_proxy)
 
 
 def _started(value: T | None) -> T:

@@ -39,11 +39,13 @@ def _run_window(settings: Settings) -> int:
     if not application.has_display():
         print("leyden: there is no display to open a window on. Run without one: leyden --headless", file=sys.stderr)
         return EXIT_USAGE
+    from core.base.descriptors import raise_file_limit
     from core.base.hardening import keep_memory_private
     from gui.crash import CrashHandler
     from gui.session import open_window
 
     keep_memory_private()
+    raise_file_limit()
     crash = CrashHandler()
     crash.install()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.bolt.address import Address
+from core.bolt.address import Address, AddressKind
 
 if TYPE_CHECKING:
     from core.node import Node
@@ -22,7 +22,10 @@ def own_uri(node: Node, node_id: bytes) -> str:
 
     `node_id` is ours, kept by who shows it: a node that has stopped knows it no more.
     """
-    for address in bound_addresses(node):
+    if node.onion_address is not None:
+        return f"{node_id.hex()}@{node.onion_address}"
+    # A local socket serves this computer alone, so it comes last.
+    for address in sorted(bound_addresses(node), key=lambda address: address.kind is AddressKind.LOCAL):
         if address.host not in _EVERYWHERE:
             return f"{node_id.hex()}@{address}"
     return node_id.hex()

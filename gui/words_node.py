@@ -11,6 +11,7 @@ from core.bolt.keys import short_id
 from core.chain import errors as chain
 from core.peers import errors as peers
 from gui.phrases import Remedy, Words, bounded, tr
+from gui.times import exactly
 
 
 def _no_address(error: peers.NoAddressKnown) -> Words:
@@ -54,6 +55,9 @@ def attempt_words(attempt: peers.AddressAttempt, node: str) -> str:
     """One address that failed, with what to do about it."""
     reason = attempt.reason
     facts = {"address": bounded(attempt.address, 270), "reason": bounded(reason), "node": node}
+    if attempt.proxy_reply:
+        reply = bounded(attempt.proxy_reply)
+        return tr("{address}: the proxy could not reach it ({reply}). It may be offline.", reply=reply, **facts)
     if reason == "Connection refused":
         return tr("{address}: the host is up, but nothing listens on that port. Check the port.", **facts)
     if "wrong key" in reason or reason == "Protocol error":
@@ -189,6 +193,35 @@ def _host_not_simple(error: peers.HostNotSimple) -> Words:
     )
 
 
+def _banned(error: peers.Banned) -> Words:
+    return Words(
+        tr("You have banned it"),
+        tr(
+            "{subject} is kept away until {until}. Lift the ban to connect before that.",
+            subject=bounded(error.subject, 70),
+            until=exactly(error.until),
+        ),
+    )
+
+
+def _not_banned(error: peers.NotBanned) -> Words:
+    return Words(tr("No such ban"), tr("{subject} is not banned.", subject=bounded(error.subject, 70)))
+
+
+def _bans_full(error: peers.BansFull) -> Words:
+    return Words(
+        tr("Too many bans"),
+        tr("{n} bans are in force. Lift some, or ban a range of addresses instead.", n=error.limit),
+    )
+
+
+def _not_saved(error: peers.NotSaved) -> Words:
+    return Words(
+        tr("Nothing to forget"),
+        tr("{id} is not saved, or not with that address.", id=short_id(error.node_id)),
+    )
+
+
 def _listen_failed(error: peers.ListenFailed) -> Words:
     facts = {"address": bounded(error.address, 270), "reason": bounded(error.reason)}
     if error.errno in (errno.EADDRINUSE, 10048):
@@ -210,6 +243,19 @@ def _listen_failed(error: peers.ListenFailed) -> Words:
     else:
         body = tr("{address}: {reason}", **facts)
     return Words(tr("Could not listen"), body, actions=(Remedy.RETRY, Remedy.COPY_DETAILS))
+
+
+def _no_onion(error: peers.OnionServiceFailed) -> Words:
+    return Words(
+        tr("No onion service"),
+        tr(
+            "Tor's control port {control}: {reason}. See that Tor runs with ControlPort and CookieAuthentication, or "
+            "start Leyden without --tor-control.",
+            control=bounded(error.control, 70),
+            reason=bounded(error.reason),
+        ),
+        actions=(Remedy.RETRY, Remedy.COPY_DETAILS),
+    )
 
 
 # --- activation and chain ------------------------------------------------------------------------------------------
@@ -269,7 +315,12 @@ NODE_WORDS: dict[type[BaseException], Callable[[Any], Words]] = {
     peers.PingPending: _ping_pending,
     peers.HostNotValid: _host_not_valid,
     peers.HostNotSimple: _host_not_simple,
+    peers.Banned: _banned,
+    peers.NotBanned: _not_banned,
+    peers.BansFull: _bans_full,
+    peers.NotSaved: _not_saved,
     peers.ListenFailed: _listen_failed,
+    peers.OnionServiceFailed: _no_onion,
     activation.NodeNotActive: _not_active,
     activation.TaskNotFound: _no_task,
     activation.TaskFinished: _no_task,

@@ -3,6 +3,8 @@
     python3 packaging/bootstrap.py run [--demo] [options of leyden]   a practice node in a window; nothing is kept
     python3 packaging/bootstrap.py test [options of pytest]           lint, types, contracts and the whole suite
     python3 packaging/bootstrap.py bench [NAME [its options]]         tests/benchmarks, all or one
+    python3 packaging/bootstrap.py endurance [options]                tests/endurance at full size: hostile peers
+    python3 packaging/bootstrap.py fuzz [SECONDS]                     tests/fuzz, each harness so long (60 s)
     python3 packaging/bootstrap.py lock                               resolve packaging/requirements/ again
 
 Everything goes into .venv and .bootstrap beside this folder; what is already right is not done again. Standard library
@@ -52,7 +54,7 @@ class NotPossible(Exception):
 
 def main(arguments: Sequence[str]) -> int:
     """Dispatch; the exit code is leyden's or pytest's own, 2 when something must be installed first."""
-    commands = {"run": run, "test": test, "bench": bench, "lock": lock}
+    commands = {"run": run, "test": test, "bench": bench, "endurance": endurance, "fuzz": fuzz, "lock": lock}
     if not arguments or arguments[0] not in commands:
         print(__doc__)
         return 0 if arguments[:1] in (["-h"], ["--help"]) else EXIT_NOT_POSSIBLE
@@ -109,6 +111,28 @@ def bench(arguments: list[str]) -> int:
     return max(codes, default=0)
 
 
+def endurance(arguments: list[str]) -> int:
+    """What hostile peers do, at full size; 1 when a bar is missed."""
+    prepare(dev=True, window=False)
+    command = [_in_venv(VENV, "python"), "-m", "tests.endurance.hostility", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=_test_environment(), check=False).returncode
+
+
+def fuzz(arguments: list[str]) -> int:
+    """Every harness of tests/fuzz for so many seconds; 1 when one of them found something."""
+    if len(arguments) > 1 or not all(text.isascii() and text.isdigit() and int(text) for text in arguments):
+        raise NotPossible("fuzz takes one number: for how many seconds each harness runs.")
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        raise NotPossible("atheris, which the harnesses stand on, has builds for Linux x86_64 only.")
+    with _only_one():
+        venv, digest = STATE / "fuzz", _digest(REQUIREMENTS / "fuzz.txt", REQUIREMENTS / "runtime.txt")
+        stamp = read_stamp(venv / STAMP)
+        if stamp.get("base") != digest or stamp.get("python") != _python_id():
+            write_stamp(venv / STAMP, _make_venv(venv, digest, ["runtime.txt", "fuzz.txt"]))
+    command = [_in_venv(venv, "python"), "-m", "tests.fuzz", str(STATE / "fuzz-corpus"), *(arguments or ["60"])]
+    return subprocess.run(command, cwd=ROOT, env=_environment(), check=False).returncode
+
+
 def lock(arguments: list[str]) -> int:
     """Resolve every lock file again; `--upgrade` takes the newest that the bounds allow."""
     venv = STATE / "lock"
@@ -122,6 +146,7 @@ def lock(arguments: list[str]) -> int:
         (["pyproject.toml", f"{folder}/dev.in", "-c", f"{folder}/runtime.txt"], "dev"),
         ([f"{folder}/build.in"], "build"),
         ([f"{folder}/pyln.in"], "pyln"),
+        ([f"{folder}/fuzz.in"], "fuzz"),
         ([f"{folder}/lock.in"], "lock"),
     ):
         print(f"Resolving {folder}/{target}.txt", flush=True)

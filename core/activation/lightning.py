@@ -21,6 +21,7 @@ from core.channels.records import ChannelRecords, TipComparison
 from core.gossip.scorer import Scorer
 from core.gossip.store import GossipStore, Progress
 from core.peers.manager import PeerManager
+from core.peers.onion import OnionService
 from core.peers.values import PeerBook
 from core.storage.files import prove_writable
 
@@ -46,6 +47,8 @@ class LightningFactories:
     """`host:port` to listen on; empty: nothing listens."""
     problem: Problem
     """Told when a background service dies or cannot write."""
+    make_onion: Callable[[PeerManager], OnionService] | None = None
+    """None: we are not to be reached through Tor."""
     reconnect: bool = True
     """Dial saved peers by ourselves; not when offline, nor with a key that may be running elsewhere."""
 
@@ -62,6 +65,7 @@ class Lightning:
         channels: ChannelRecords,
         peers: PeerManager,
         scorer: Scorer,
+        onion: OnionService | None,
         undo: _Undo,
     ) -> None:
         self.chain = chain
@@ -70,6 +74,7 @@ class Lightning:
         self.channels = channels
         self.peers = peers
         self.scorer = scorer
+        self.onion = onion
         self._undo = undo
 
     async def aclose(self, flush_timeout_s: float = 1.0) -> None:
@@ -131,17 +136,24 @@ class _Activation:
         with self._report.step(ActivationStep.CHANNEL_MANAGER) as step:
             channels = await self._read_channels(step, chain)
         with self._report.step(ActivationStep.PEER_MANAGER) as step:
-            peers = await self._start_peers(step, channels)
+            peers, onion = await self._start_peers(step, channels)
         with self._report.step(ActivationStep.READING_SCORER) as step:
             scorer = await self._make.open_scorer()
             self._undo.stack.push_async_callback(scorer.flush)
             step.say(str(scorer))
         with self._report.step(ActivationStep.BACKGROUND) as step:
-            await self._start_services(step, peers, scorer)
+            await self._start_services(step, peers, scorer, onion)
         with self._report.step(ActivationStep.READING_ADDRESSES) as step:
             await self._reconnect(step, peers)
         return Lightning(
-            chain=chain, fees=fees, graph=graph, channels=channels, peers=peers, scorer=scorer, undo=self._undo
+            chain=chain,
+            fees=fees,
+            graph=graph,
+            channels=channels,
+            peers=peers,
+            scorer=scorer,
+            onion=onion,
+            undo=self._undo,
         )
 
     async def _activate_coin(self, step: Step) -> ChainSource:
@@ -160,25 +172,29 @@ class _Activation:
         step.say(str(comparison))
         return channels
 
-    async def _start_peers(self, step: Step, channels: ChannelRecords) -> PeerManager:
+    async def _start_peers(self, step: Step, channels: ChannelRecords) -> tuple[PeerManager, OnionService | None]:
         peers = self._make.make_peers(channels)
         undo = self._undo
         undo.stack.push_async_callback(lambda: peers.aclose(undo.flush_timeout_s))
-        if not self._make.binds:
-            step.say("not listening: no address to listen on was chosen")
-            return peers
-        bound = await peers.listen(self._make.binds)
-        step.say(f"listening on {', '.join(str(address) for address in bound)}")
-        return peers
+        bound = [str(address) for address in await peers.listen(self._make.binds)]
+        onion = None
+        if self._make.make_onion is not None:
+            onion = self._make.make_onion(peers)
+            undo.stack.push_async_callback(onion.aclose)
+            await onion.start()
+            bound.append(str(onion.address))
+        step.say(f"listening on {', '.join(bound)}" if bound else "not listening: no address to listen on was chosen")
+        return peers, onion
 
-    async def _start_services(self, step: Step, peers: PeerManager, scorer: Scorer) -> None:
+    async def _start_services(self, step: Step, peers: PeerManager, scorer: Scorer, onion: OnionService | None) -> None:
         make = self._make
         if make.folder is not None:
             # What cannot be written is better known now than when there is something to lose.
             await finish(asyncio.to_thread(prove_writable, make.folder))
         services = BackgroundServices(make.problem)
         self._undo.stack.push_async_callback(services.aclose)
-        services.start(peers.run_services, lambda: flush_regularly(scorer, make.clock, make.problem))
+        kept_up = () if onion is None else (onion.run,)
+        services.start(peers.run_services, lambda: flush_regularly(scorer, make.clock, make.problem), *kept_up)
         step.say("flushing, pings and reconnecting run")
 
     async def _reconnect(self, step: Step, peers: PeerManager) -> None:

@@ -141,6 +141,14 @@ class PeerDisconnected(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PeerPinged(Event):
+    """A peer answered a ping of ours, the watch's or one that was asked for."""
+
+    peer_id: bytes
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class CustomMessage(Event):
     """A message that is not ours to interpret went by, or waits to."""
 

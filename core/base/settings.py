@@ -11,14 +11,14 @@ import ipaddress
 import os
 import stat
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from core.base.errors import LeydenError
 from core.base.paths import ProfilePaths, default_data_dir
-from core.bolt.address import AddressError, parse_port
+from core.bolt.address import LOCAL_SOCKET_PATH_BYTES, AddressError, is_dns_name, parse_port
 from core.bolt.networks import NETWORKS
 
 MAX_ALIAS_BYTES = 32
@@ -64,10 +64,40 @@ SETTINGS: tuple[Setting, ...] = (
         "bind",
         "list",
         (),
-        "listen for peers here; port 0 picks one (default: loopback on regtest, elsewhere nothing listens)",
+        "listen for peers here, or on the local socket /PATH; port 0 picks one (default: loopback on regtest, "
+        "elsewhere nothing listens)",
         metavar="HOST:PORT",
     ),
+    Setting("proxy", "text", "", "SOCKS5 proxy such as Tor for .onion addresses", metavar="HOST:PORT"),
+    Setting(
+        "always-use-proxy",
+        "flag",
+        False,
+        "every peer through the proxy, no name resolved here, and nothing listens but on a loopback --bind",
+    ),
+    Setting(
+        "tor-control",
+        "text",
+        "",
+        "be reached by an onion service of our own, made by the Tor whose control port this is (loopback)",
+        metavar="HOST:PORT",
+    ),
+    Setting(
+        "tor-control-password-file",
+        "path",
+        None,
+        "file with the password of Tor's control port (default: Tor's cookie file)",
+        metavar="FILE",
+    ),
+    Setting(
+        "dns-seed",
+        "list",
+        (),
+        "ask this DNS seed for the address of a peer of whom none is known (default: no seed is asked)",
+        metavar="NAME",
+    ),
     Setting("offline", "flag", False, "do not listen for peers and dial nobody at start"),
+    Setting("cln-strict", "flag", False, "connect to an id alone uses no remembered address, as in Core Lightning"),
     Setting("alias", "text", "", "the node's name, at most 32 bytes", metavar="NAME"),
     Setting("color", "text", "", "the node's colour", metavar="RRGGBB"),
     Setting(
@@ -87,6 +117,19 @@ SETTINGS: tuple[Setting, ...] = (
         choices=("debug", "info", "warning", "error"),
         needs_restart=False,
     ),
+    Setting(
+        "plugin",
+        "list",
+        (),
+        "run this Core Lightning plugin, an executable file, as a child process; may be given several times",
+        metavar="FILE",
+    ),
+    Setting(
+        "allow-even-custom-messages",
+        "flag",
+        False,
+        "send custom messages of even types too; a peer that does not know them closes the connection",
+    ),
     Setting("demo", "flag", False, "start two practice peers on loopback to try things with", profile=False),
     Setting("headless", "flag", False, "run without a window", profile=False),
     Setting("dev-offer-gossip-queries", "flag", False, "offer feature bit 7 (tests)", profile=False, hidden=True),
@@ -100,13 +143,21 @@ class Settings:
     network: str = "bitcoin"
     data_dir: Path = field(default_factory=default_data_dir)
     bind: tuple[str, ...] = ()
+    proxy: str = ""
+    always_use_proxy: bool = False
+    tor_control: str = ""
+    tor_control_password_file: Path | None = None
+    dns_seed: tuple[str, ...] = ()
     offline: bool = False
+    cln_strict: bool = False
     alias: str = ""
     color: str = ""
     keystore: str = "keyring"
     passphrase_file: Path | None = None
     ephemeral: bool = False
     log_level: str = "info"
+    plugin: tuple[str, ...] = ()
+    allow_even_custom_messages: bool = False
     demo: bool = False
     headless: bool = False
     dev_offer_gossip_queries: bool = False
@@ -129,7 +180,7 @@ class Settings:
         """Where to listen: what was chosen, loopback on regtest, otherwise nowhere."""
         if self.offline:
             return ()
-        if self.bind:
+        if self.bind or self.always_use_proxy:
             return self.bind
         return (f"127.0.0.1:{NETWORKS['regtest'].default_port}",) if self.network == "regtest" else ()
 
@@ -246,7 +297,21 @@ def _resolve(sources: Mapping[str, Mapping[str, Any]]) -> Settings:
                 values[setting.attribute] = value
                 origins[setting.name] = cast("Origin", origin)
                 break
-    return Settings(**values, origins=origins)
+    settings = Settings(**values, origins=origins)
+    if settings.always_use_proxy:
+        _check_sealed(settings)
+    return settings
+
+
+def _check_sealed(settings: Settings) -> None:
+    """With `always-use-proxy` there is a proxy, and who listens is seen by this computer alone."""
+    if not settings.proxy:
+        origin = settings.origin("always-use-proxy")
+        raise SettingInvalid(name="always-use-proxy", value=True, reason="it needs a proxy as well", origin=origin)
+    for bind in settings.bind:
+        if not bind.startswith("/") and not ipaddress.ip_address(parse_ip_and_port(bind)[0]).is_loopback:
+            reason = f"{bind!r} is not loopback, and always-use-proxy allows nothing else"
+            raise SettingInvalid(name="bind", value=settings.bind, reason=reason, origin=settings.origin("bind"))
 
 
 def _checked(setting: Setting, value: Any, origin: str) -> Any:
@@ -258,41 +323,94 @@ def _checked(setting: Setting, value: Any, origin: str) -> Any:
     if setting.choices and value not in setting.choices:
         raise refuse(f"{value!r} is none of {', '.join(setting.choices)}")
     if setting.kind == "path":
-        if not value or "\0" in value:
-            raise refuse("it is not a path")
-        try:
-            return Path(value).expanduser().absolute()
-        except RuntimeError:  # `~name` of nobody
-            raise refuse(f"{value!r} is in nobody's home folder") from None
-    if setting.kind == "list":
-        for text in value:
-            reason = _bind_fault(text)
+        return _path_of(value, refuse)
+    if setting.name == "plugin":
+        return tuple(str(_path_of(text, refuse)) for text in value)
+    fault = _FAULTS.get(setting.name)
+    if fault is not None:
+        for text in value if setting.kind == "list" else (value,):
+            reason = fault(text)
             if reason:
                 raise refuse(reason)
-        return tuple(value)
-    if setting.name == "alias" and not value.isprintable():
-        raise refuse("it holds characters that cannot be shown")
-    if setting.name == "alias" and len(value.encode()) > MAX_ALIAS_BYTES:
-        raise refuse(f"it has {len(value.encode())} bytes, at most {MAX_ALIAS_BYTES} fit")
-    if setting.name == "color" and not _is_color(value):
-        raise refuse(f"{value!r} is not six hex digits such as 3A4BD0")
-    return value
+    return tuple(value) if setting.kind == "list" else value
 
 
-def _is_color(text: str) -> bool:
-    return len(text) == 6 and all(letter in "0123456789abcdefABCDEF" for letter in text)
+def _alias_fault(text: str) -> str | None:
+    if not text.isprintable():
+        return "it holds characters that cannot be shown"
+    if len(text.encode()) > MAX_ALIAS_BYTES:
+        return f"it has {len(text.encode())} bytes, at most {MAX_ALIAS_BYTES} fit"
+    return None
+
+
+def _path_of(text: str, refuse: Callable[[str], SettingInvalid]) -> Path:
+    if not text or "\0" in text:
+        raise refuse("it is not a path")
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:  # `~name` of nobody
+        raise refuse(f"{text!r} is in nobody's home folder") from None
+
+
+def _color_fault(text: str) -> str | None:
+    if len(text) == 6 and all(letter in "0123456789abcdefABCDEF" for letter in text):
+        return None
+    return f"{text!r} is not six hex digits such as 3A4BD0"
+
+
+def parse_ip_and_port(text: str) -> tuple[str, int]:
+    """`IP:PORT` or `localhost:PORT`, port 0 included; AddressError in plain words otherwise."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise AddressError(f"{text!r} is not of the form HOST:PORT, such as 127.0.0.1:9735")
+    number = 0 if port == "0" else parse_port(port)
+    try:
+        ip = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise AddressError(f"{host!r} is not an IP address") from None
+    return str(ip), number
 
 
 def _bind_fault(text: str) -> str | None:
-    host, colon, port = text.rpartition(":")
-    if not colon:
-        return f"{text!r} is not of the form HOST:PORT, such as 127.0.0.1:9735"
+    if text.startswith("/"):
+        return None if len(text.encode()) <= LOCAL_SOCKET_PATH_BYTES else "it is too long for a socket's path"
     try:
-        if port != "0":
-            parse_port(port)
-        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        parse_ip_and_port(text)
     except AddressError as error:
         return error.reason
-    except ValueError:
-        return None if host == "localhost" else f"{host!r} is not an IP address of this computer"
     return None
+
+
+def _proxy_fault(text: str) -> str | None:
+    try:
+        if text and not parse_ip_and_port(text)[1]:
+            return "a proxy has a port"
+    except AddressError as error:  # also for a name: it would be resolved past the proxy
+        return error.reason
+    return None
+
+
+def _control_fault(text: str) -> str | None:
+    try:
+        host, port = parse_ip_and_port(text) if text else ("127.0.0.1", 1)
+    except AddressError as error:
+        return error.reason
+    if not port:
+        return "a control port has a number"
+    # Who holds the connection reads the service's key.
+    return None if ipaddress.ip_address(host).is_loopback else f"{host} is not loopback"
+
+
+def _seed_fault(text: str) -> str | None:
+    return None if is_dns_name(text) else f"{text!r} is not a DNS name"
+
+
+_FAULTS: dict[str, Callable[[str], str | None]] = {
+    "alias": _alias_fault,
+    "bind": _bind_fault,
+    "color": _color_fault,
+    "dns-seed": _seed_fault,
+    "proxy": _proxy_fault,
+    "tor-control": _control_fault,
+}
+"""What is wrong with a text, or with each of a list; None when nothing is."""

@@ -42,6 +42,8 @@ class AddressKind(StrEnum):
     TORV3 = "torv3"
     DNS = "dns"
     LOCAL = "local socket"
+    UNRESOLVED = "unresolved"
+    """A name that only a proxy may resolve."""
 
 
 @dataclass(frozen=True, slots=True)

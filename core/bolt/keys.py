@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from coincurve import PrivateKey, PublicKey
+from coincurve.utils import get_valid_secret
 
 NODE_ID_BYTES = 33
 
@@ -12,27 +13,27 @@ NODE_ID_BYTES = 33
 class NodeKey:
     """A secp256k1 key that answers for a node id and never shows its secret."""
 
-    __slots__ = ("_private", "node_id")
+    __slots__ = ("_key", "node_id")
 
     node_id: bytes
     """Compressed public key, 33 bytes."""
 
     def __init__(self, secret: bytes) -> None:
         """`secret` is the 32-byte scalar; ValueError when it is zero or beyond the group's order."""
-        self._private = PrivateKey(secret)
-        self.node_id = self._private.public_key.format()
+        self._key = PrivateKey(secret)
+        self.node_id = self._key.public_key.format()
 
     @classmethod
     def generate(cls) -> NodeKey:
         """A fresh key, for one handshake or one practice session."""
-        return cls(PrivateKey().secret)
+        return cls(get_valid_secret())
 
     def ecdh(self, public_key: bytes) -> bytes:
         """SHA256 of the compressed shared point (BOLT 8, `ECDH(k, rk)`), in constant time.
 
         ValueError when `public_key` is not a point of the curve.
         """
-        return self._private.ecdh(public_key)
+        return self._key.ecdh(public_key)
 
     def __repr__(self) -> str:
         return f"NodeKey({short_id(self.node_id)})"

@@ -7,6 +7,7 @@ act three each direction has its own key, rotated after 1,000 uses (500 messages
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
@@ -24,11 +25,14 @@ _ACT_ONE_BYTES = 1 + 33 + _TAG_BYTES
 _ACT_TWO_BYTES = _ACT_ONE_BYTES
 _ACT_THREE_BYTES = 1 + 33 + _TAG_BYTES + _TAG_BYTES
 _HEADER_BYTES = 2 + _TAG_BYTES
+SEALING_BYTES = _HEADER_BYTES + _TAG_BYTES
+"""By so much a sealed message is longer."""
 _USES_OF_A_KEY = 1000
 _NONCES = tuple(struct.pack("<4xQ", count) for count in range(_USES_OF_A_KEY))
 """BOLT 8: 32 zero bits, then the count as a little-endian 64-bit number; made once, since a key is used 1,000 times."""
 _pack_length = struct.Struct(">H").pack
-_COMPACT_AT_BYTES = 1 << 16
+_VIEW_FROM_BYTES = 4096
+"""From this length on working in place is cheaper than copying."""
 
 
 class NoiseError(Exception):
@@ -45,39 +49,31 @@ def _hkdf(salt: bytes, key_material: bytes) -> tuple[bytes, bytes]:
     return okm[:32], okm[32:]
 
 
+def _shared(key: NodeKey, remote: bytes, failure: str) -> bytes:
+    """The shared secret with a key that the peer sent (33 bytes: only a compressed point passes)."""
+    try:
+        return key.ecdh(remote)
+    except ValueError:
+        raise NoiseError(failure) from None
+
+
 class _CipherState:
     """One direction after the handshake: one AEAD object for a key's life."""
 
-    __slots__ = ("_aead", "_chaining_key", "_key", "uses")
+    __slots__ = ("_chaining_key", "_key", "aead", "uses")
 
     def __init__(self, key: bytes, chaining_key: bytes) -> None:
         self._key = key
         self._chaining_key = chaining_key
-        self._aead = ChaCha20Poly1305(key)
+        self.aead = ChaCha20Poly1305(key)
         self.uses = 0
 
-    def rotate(self) -> None:
+    def rotate(self) -> ChaCha20Poly1305:
         """BOLT 8, key rotation: HKDF(ck, k) gives the next chaining key and key; the nonce starts at zero."""
         self._chaining_key, self._key = _hkdf(self._chaining_key, self._key)
-        self._aead = ChaCha20Poly1305(self._key)
+        self.aead = ChaCha20Poly1305(self._key)
         self.uses = 0
-
-    def seal(self, message: bytes) -> bytes:
-        # A message takes two uses and 1,000 is even, so a key never ends between a length and its body.
-        uses = self.uses
-        if uses == _USES_OF_A_KEY:
-            self.rotate()
-            uses = 0
-        self.uses = uses + 2
-        encrypt = self._aead.encrypt
-        return encrypt(_NONCES[uses], _pack_length(len(message)), None) + encrypt(_NONCES[uses + 1], message, None)
-
-    def open(self, ciphertext: bytes | bytearray) -> bytes:
-        if self.uses == _USES_OF_A_KEY:
-            self.rotate()
-        plaintext = self._aead.decrypt(_NONCES[self.uses], ciphertext, None)
-        self.uses += 1
-        return plaintext
+        return self.aead
 
 
 class _SymmetricState:
@@ -188,6 +184,9 @@ class NoiseConnection:
 
         NoiseError when an act is wrong: close at once, nothing is sent (BOLT 8).
         """
+        if self._position:
+            del self._buffer[: self._position]  # moves no byte: the array only begins later
+            self._position = 0
         self._buffer += data
         if self.handshake_complete:
             return b""
@@ -220,54 +219,87 @@ class NoiseConnection:
         awaited = self._awaited_body
         return 0 if awaited is None else max(0, awaited - self.buffered)
 
-    def next_message(self) -> bytes | None:
-        """Decrypt the next message (type and payload), or None when its bytes are not all here.
+    def messages(self) -> Iterator[bytes]:
+        """Decrypt message after message (type and payload) until one is not all here.
 
-        NoiseError when a tag is wrong: close at once.
+        Between two of them everything is in order, so whoever iterates may stop at any and begin anew. NoiseError when
+        a tag is wrong: close at once.
         """
         receiving = self._receiving
         if receiving is None:
-            return None
-        buffer, position = self._buffer, self._position
-        held = len(buffer) - position
+            return
+        # Written out, since each step counts: this runs once for every message of every peer.
+        buffer, decrypt, uses = self._buffer, receiving.aead.decrypt, receiving.uses
+        position, awaited, end = self._position, self._awaited_body, len(buffer)
         try:
-            awaited = self._awaited_body
-            if awaited is None:
-                if held < _HEADER_BYTES:
-                    return None
-                header = receiving.open(buffer[position : position + _HEADER_BYTES])
-                awaited = int.from_bytes(header, "big") + _TAG_BYTES
-                position += _HEADER_BYTES
-                held -= _HEADER_BYTES
-                self._awaited_body = awaited
-            if held < awaited:
-                self._consume(position)
-                return None
-            end = position + awaited
-            message = receiving.open(buffer[position:end])
+            while True:
+                if awaited is None:
+                    body = position + _HEADER_BYTES
+                    if body > end:
+                        break
+                    if uses == _USES_OF_A_KEY:
+                        decrypt, uses = receiving.rotate().decrypt, 0
+                    header = decrypt(_NONCES[uses], buffer[position:body], None)
+                    awaited = (header[0] << 8 | header[1]) + _TAG_BYTES
+                    uses += 1
+                    position = body
+                if end - position < awaited:
+                    break
+                after = position + awaited
+                # A view costs more than the copy of a short piece and less than that of a long one.
+                ciphertext = (
+                    buffer[position:after] if awaited < _VIEW_FROM_BYTES else memoryview(buffer)[position:after]
+                )
+                message = decrypt(_NONCES[uses], ciphertext, None)
+                del ciphertext
+                receiving.uses = uses = uses + 1
+                self._position = position = after
+                self._awaited_body = awaited = None
+                yield message
         except InvalidTag:
             raise NoiseError("MESSAGE_BAD_TAG") from None
-        self._awaited_body = None
-        self._consume(end)
-        return message
+        receiving.uses, self._awaited_body = uses, awaited
+        if position == end:
+            buffer.clear()
+            position = 0
+        self._position = position
+
+    def next_message(self) -> bytes | None:
+        """The next one of `messages`, or None."""
+        return next(self.messages(), None)
 
     def seal(self, message: bytes) -> bytes:
         """Length and body of one message (at most 65,535 bytes), encrypted, as one piece to write."""
-        if len(message) > MAX_MESSAGE_BYTES:
-            raise OutOfRange(f"a message has at most {MAX_MESSAGE_BYTES} bytes, not {len(message)}")
-        if self._sending is None:
-            raise RuntimeError("no message before the handshake is complete")
-        return self._sending.seal(message)
+        return b"".join(self.seal_all((message,)))
 
-    def _consume(self, position: int) -> None:
-        """Everything before `position` is done with; the buffer is cut only now and then."""
-        if position == len(self._buffer):
-            self._buffer.clear()
-            position = 0
-        elif position > _COMPACT_AT_BYTES:
-            del self._buffer[:position]
-            position = 0
-        self._position = position
+    def seal_all(self, messages: Iterable[bytes]) -> list[bytes | bytearray]:
+        """Several messages at once, as pieces to write one after the other."""
+        sending = self._sending
+        if sending is None:
+            raise RuntimeError("no message before the handshake is complete")
+        pieces: list[bytes | bytearray] = []
+        add, aead, uses = pieces.append, sending.aead, sending.uses
+        encrypt = aead.encrypt
+        for message in messages:
+            size = len(message)
+            if size > MAX_MESSAGE_BYTES:
+                raise OutOfRange(f"a message has at most {MAX_MESSAGE_BYTES} bytes, not {size}")
+            # A message takes two uses and 1,000 is even, so a key never ends between a length and its body.
+            if uses == _USES_OF_A_KEY:
+                aead, uses = sending.rotate(), 0
+                encrypt = aead.encrypt
+            nonce, uses = uses, uses + 2
+            sending.uses = uses
+            header = encrypt(_NONCES[nonce], _pack_length(size), None)
+            if size < _VIEW_FROM_BYTES:
+                add(header)
+                add(encrypt(_NONCES[nonce + 1], message, None))
+                continue
+            sealed = bytearray(_HEADER_BYTES + size + _TAG_BYTES)
+            sealed[:_HEADER_BYTES] = header
+            aead.encrypt_into(_NONCES[nonce + 1], message, None, memoryview(sealed)[_HEADER_BYTES:])
+            add(sealed)
+        return pieces
 
     def _handshake(self) -> tuple[_SymmetricState, NodeKey]:
         assert self._symmetric is not None
@@ -292,10 +324,8 @@ class NoiseConnection:
             return b""
         symmetric, ephemeral = self._handshake()
         remote_ephemeral = act[1:34]
-        if not is_public_key(remote_ephemeral):
-            raise NoiseError("ACT1_BAD_PUBKEY")
         symmetric.mix_hash(remote_ephemeral)
-        symmetric.mix_key(self._local.ecdh(remote_ephemeral))
+        symmetric.mix_key(_shared(self._local, remote_ephemeral, "ACT1_BAD_PUBKEY"))
         symmetric.decrypt(act[34:], "ACT1_BAD_TAG")
         self._remote_ephemeral = remote_ephemeral
         symmetric.mix_hash(ephemeral.node_id)
@@ -309,10 +339,8 @@ class NoiseConnection:
             return b""
         symmetric, ephemeral = self._handshake()
         remote_ephemeral = act[1:34]
-        if not is_public_key(remote_ephemeral):
-            raise NoiseError("ACT2_BAD_PUBKEY")
         symmetric.mix_hash(remote_ephemeral)
-        symmetric.mix_key(ephemeral.ecdh(remote_ephemeral))
+        symmetric.mix_key(_shared(ephemeral, remote_ephemeral, "ACT2_BAD_PUBKEY"))
         symmetric.decrypt(act[34:], "ACT2_BAD_TAG")
         static = symmetric.encrypt(self._local.node_id, nonce=1)
         symmetric.mix_key(self._local.ecdh(remote_ephemeral))
@@ -329,9 +357,7 @@ class NoiseConnection:
             return b""
         symmetric, ephemeral = self._handshake()
         remote_static = symmetric.decrypt(act[1:50], "ACT3_BAD_CIPHERTEXT", nonce=1)
-        if not is_public_key(remote_static):
-            raise NoiseError("ACT3_BAD_PUBKEY")
-        symmetric.mix_key(ephemeral.ecdh(remote_static))
+        symmetric.mix_key(_shared(ephemeral, remote_static, "ACT3_BAD_PUBKEY"))
         symmetric.decrypt(act[50:], "ACT3_BAD_TAG")
         self.remote_node_id = remote_static
         self._receiving, self._sending = symmetric.split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -103,6 +104,14 @@ class ChannelRecords:
         """CLN's name for the state of a channel that this peer is needed for; None when there is none."""
         active = (record.state for record in self.of(node_id) if record.state in ACTIVE_STATES)
         return next(active, None)
+
+    def is_known(self, node_id: bytes) -> bool:
+        """Whether a channel with this peer is left that is not closed; CLN forgets a peer with its last one."""
+        return any(record.state is not ChannelState.CLOSED for record in self.of(node_id))
+
+    def counts(self) -> dict[bytes, int]:
+        """How many such channels there are with each peer that has one."""
+        return Counter(record.node_id for record in self._records.values() if record.state is not ChannelState.CLOSED)
 
     async def put(self, record: ChannelRecord) -> None:
         """Write or replace one record; returns once it is on the disk."""

@@ -29,14 +29,16 @@ class Drain(Protocol):
 class LoopBudget:
     """The turn's budget and the line of those who wait for the next."""
 
-    __slots__ = ("_ends", "_handle", "_line", "_monotonic", "_turn_s", "read_buffer", "small_read_buffer")
+    __slots__ = ("_handle", "_line", "_turn_s", "ends", "monotonic", "read_buffer", "small_read_buffer")
 
     def __init__(self, *, turn_s: float = TURN_S, monotonic: Callable[[], float] = time.perf_counter) -> None:
         self._turn_s = turn_s
-        self._monotonic = monotonic
+        self.monotonic = monotonic
+        """The clock of `ends`."""
         self._line: deque[Drain] = deque()
         self._handle: asyncio.Handle | None = None
-        self._ends = 0.0
+        self.ends = 0.0
+        """When this turn's time is used up; stays while work goes on without giving the loop back."""
         self.read_buffer = memoryview(bytearray(READ_LARGE_BYTES))
         """What every transport reads into: the loop fills it and hands it over in one step, so one serves all."""
         self.small_read_buffer = self.read_buffer[:READ_BYTES]
@@ -52,11 +54,11 @@ class LoopBudget:
         if self._handle is None:
             self._start_turn()
             return True
-        return self._monotonic() < self._ends
+        return self.monotonic() < self.ends
 
     def spent(self) -> bool:
         """Whether this turn's time is used up; asked between messages."""
-        return self._monotonic() >= self._ends
+        return self.monotonic() >= self.ends
 
     def wait(self, drain: Drain) -> None:
         """Stand in line for the next turn; `drain.drain()` is called when it comes. Once only until then."""
@@ -77,7 +79,7 @@ class LoopBudget:
             self._handle = None
 
     def _start_turn(self) -> None:
-        self._ends = self._monotonic() + self._turn_s
+        self.ends = self.monotonic() + self._turn_s
         self._handle = asyncio.get_running_loop().call_soon(self._next_turn)
 
     def _next_turn(self) -> None:

@@ -9,6 +9,7 @@ from core.bolt.messages import ALL_CHANNELS, MAX_ANSWERED_PONG_BYTES, ErrorMessa
 from core.bolt.wire import WireError
 from core.peers import gossip_answers, no_channels
 from core.peers.reasons import CloseCode, closed_by_them, closed_by_us
+from core.peers.throttle import Kind
 
 if TYPE_CHECKING:
     from core.peers.session import Session
@@ -32,7 +33,7 @@ def take_pong(session: Session, message: bytes) -> None:
     if len(message) < 4 or len(message) < 4 + (message[2] << 8 | message[3]):
         session.malformed(message)
         return
-    session.pings.answered(message[2] << 8 | message[3])
+    session.take_pong(message[2] << 8 | message[3])
 
 
 def take_error(session: Session, message: bytes) -> None:
@@ -58,6 +59,16 @@ def take_warning(session: Session, message: bytes) -> None:
     session.noticed(warning)
 
 
+def within(kind: Kind, handler: Handler) -> Handler:
+    """The handler, for as many as one peer may send; more are ignored and counted."""
+
+    def handle(session: Session, message: bytes) -> None:
+        if session.grants(kind):
+            handler(session, message)
+
+    return handle
+
+
 def refuse_second_init(session: Session, message: bytes) -> None:
     """Init is once; CLN's words."""
     session.warn_and_close(
@@ -67,7 +78,7 @@ def refuse_second_init(session: Session, message: bytes) -> None:
 
 HANDLERS: dict[int, Handler] = {
     **no_channels.handlers(),
-    **gossip_answers.handlers(),
+    **{type_: within(gossip_answers.kind_of(type_), handler) for type_, handler in gossip_answers.handlers().items()},
     1: take_warning,
     7: gossip_answers.ignore,  # peer_storage: we do not offer to keep anything, and the type is odd
     9: gossip_answers.ignore,
@@ -75,5 +86,5 @@ HANDLERS: dict[int, Handler] = {
     17: take_error,
     18: answer_ping,
     19: take_pong,
-    513: gossip_answers.ignore,  # onion_message: not offered
+    513: within(Kind.ONION, gossip_answers.ignore),  # onion_message: not offered
 }

@@ -18,6 +18,8 @@ class AddressAttempt:
     """How far it came; None when nothing was dialled at all."""
     reason: str
     """CLN's word for it, such as `Connection refused`, without a closing full stop."""
+    proxy_reply: str = ""
+    """What the proxy answered, in CLN's words; empty when none was asked or it did what it should."""
 
 
 class PeerError(LeydenError):
@@ -155,3 +157,46 @@ class ListenFailed(PeerError):
         self.errno = errno
         """None when the text is no address that can be listened on."""
         self.reason = reason
+
+
+class OnionServiceFailed(PeerError):
+    """Tor did not make our onion service; `control` is the address of its control port, `reason` in plain words."""
+
+    def __init__(self, *, control: str, reason: str) -> None:
+        super().__init__(control=control, reason=reason)
+        self.control = control
+        self.reason = reason
+
+
+class Banned(PeerError):
+    """Not dialled: `subject`, a node id in hex, an address or a range, is banned until `until` (wall time)."""
+
+    def __init__(self, *, subject: str, until: float) -> None:
+        super().__init__(subject=subject, until=until)
+        self.subject = subject
+        self.until = until
+
+
+class NotBanned(PeerError):
+    """There is no such ban to lift."""
+
+    def __init__(self, *, subject: str) -> None:
+        super().__init__(subject=subject)
+        self.subject = subject
+
+
+class BansFull(PeerError):
+    """So many bans are in force that no other is taken."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(limit=limit)
+        self.limit = limit
+
+
+class NotSaved(PeerError):
+    """There is nothing to forget: no such peer, or not with that address."""
+
+    def __init__(self, *, node_id: bytes, address: str | None = None) -> None:
+        super().__init__(node_id=node_id, address=address)
+        self.node_id = node_id
+        self.address = address

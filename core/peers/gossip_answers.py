@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.bolt.wire import Reader, WireError
+from core.peers.throttle import Kind
 
 if TYPE_CHECKING:
     from core.peers.dispatch import Handler
@@ -64,6 +65,11 @@ def accept_filter(session: Session, message: bytes) -> None:
     """A filter for what we will send: nothing, so any filter is kept to."""
     if len(message) < 2 + _CHAIN_HASH_BYTES + 4 + 4:
         session.malformed(message)
+
+
+def kind_of(type_: int) -> Kind:
+    """Whose budget a message of BOLT 7 counts for: what asks for an answer is dearer."""
+    return Kind.QUERY if type_ in (261, 263) else Kind.GOSSIP
 
 
 def handlers() -> dict[int, Handler]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
+import stat
 from collections.abc import Callable, Sequence
 
 from core.bolt.address import Address, AddressError, AddressKind, parse_literal, split_host_port
@@ -13,6 +16,7 @@ from core.peers.reasons import os_words
 
 _BACKLOG = 64
 _ACCEPT_TURNS = 3
+_LISTENED = (AddressKind.IPV4, AddressKind.IPV6, AddressKind.LOCAL)
 _ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - only when the user wrote an empty host
 
 
@@ -22,24 +26,34 @@ class Listeners:
     def __init__(self, default_port: int) -> None:
         self._default_port = default_port
         self._servers: list[asyncio.Server] = []
+        self._files: list[_SocketFile] = []
         self.bound: tuple[Address, ...] = ()
 
     async def open(
         self, binds: Sequence[str], make_protocol: Callable[[], asyncio.BaseProtocol]
     ) -> tuple[Address, ...]:
-        """Listen on each `HOST:PORT` (port 0 picks one); ListenFailed, and nothing stays open, when one fails."""
+        """Listen on each `HOST:PORT` (port 0 picks one) or `/PATH`, which is its owner's alone.
+
+        ListenFailed, and nothing stays open, when one fails.
+        """
         opened: list[asyncio.Server] = []
+        files: list[_SocketFile] = []
         try:
             for bind in binds:
-                opened.append(await self._open_one(bind, make_protocol))  # noqa: PERF401 - what is open must be known
+                address = self._parse(bind)
+                if address.kind is AddressKind.LOCAL:
+                    opened.append(await _open_local(address, make_protocol, files))
+                else:
+                    opened.append(await _open_ip(address, make_protocol))
         except BaseException:
             for server in opened:
                 server.close()
+            for file in files:
+                file.remove()
             raise
         self._servers += opened
-        self.bound += tuple(
-            Address.from_socket_name(listening.getsockname()) for server in opened for listening in server.sockets
-        )
+        self._files += files
+        self.bound += tuple(_address_of(listening) for server in opened for listening in server.sockets)
         return self.bound
 
     async def aclose(self) -> None:
@@ -56,39 +70,103 @@ class Listeners:
             await asyncio.sleep(0)
         for server in servers:
             server.close()
-
-    async def _open_one(self, bind: str, make_protocol: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:
-        address = self._parse(bind)
-        family = socket.AF_INET6 if address.kind is AddressKind.IPV6 else socket.AF_INET
-        # With the protocol named, asyncio knows what it accepts for TCP and sets TCP_NODELAY.
-        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
-                # Windows: SO_REUSEADDR there would let another program take the port away from us.
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-            else:
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if address.kind is AddressKind.IPV6:
-                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listening.setblocking(False)
-            listening.bind((address.host, address.port))
-            return await asyncio.get_running_loop().create_server(make_protocol, sock=listening, backlog=_BACKLOG)
-        except OSError as error:
-            listening.close()
-            raise ListenFailed(address=str(address), errno=error.errno, reason=os_words(error)) from error
-        except BaseException:
-            with contextlib.suppress(OSError):
-                listening.close()
-            raise
+        files, self._files = self._files, []
+        for file in files:
+            file.remove()
 
     def _parse(self, bind: str) -> Address:
         try:
             # Port 0 is for listening alone, so the address parser does not know it.
-            host, port = (bind[:-2], 0) if bind.endswith(":0") else split_host_port(bind)
+            is_path = bind.startswith("/")
+            host, port = (bind, 0) if is_path else (bind[:-2], 0) if bind.endswith(":0") else split_host_port(bind)
             host = host.removeprefix("[").removesuffix("]")
             address = parse_literal(host or _ALL_INTERFACES, self._default_port if port is None else port)
         except AddressError as error:
             raise ListenFailed(address=bind, errno=None, reason=error.reason) from None
-        if address is None or address.kind not in (AddressKind.IPV4, AddressKind.IPV6):
-            raise ListenFailed(address=bind, errno=None, reason="only an IP address can be listened on")
+        if address is None or address.kind not in _LISTENED:
+            reason = "only an IP address or a local socket can be listened on"
+            raise ListenFailed(address=bind, errno=None, reason=reason)
+        if address.kind is AddressKind.LOCAL and not hasattr(socket, "AF_UNIX"):
+            raise ListenFailed(address=bind, errno=None, reason="this system has no local sockets")
         return address
+
+
+class _SocketFile:
+    """What stands at the path of a local socket that we bound."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._identity = self._look()
+
+    def remove(self) -> None:
+        """Unless somebody has put something else there."""
+        with contextlib.suppress(OSError):
+            if self._look() == self._identity:
+                os.unlink(self._path)
+
+    def _look(self) -> tuple[int, int]:
+        found = os.lstat(self._path)
+        return found.st_dev, found.st_ino
+
+
+async def _open_local(
+    address: Address, make_protocol: Callable[[], asyncio.BaseProtocol], files: list[_SocketFile]
+) -> asyncio.Server:
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listening.setblocking(False)
+        _remove_stale(address.host)
+        listening.bind(address.host)
+        files.append(_SocketFile(address.host))
+        # Nobody can connect before `listen`, so there is no moment at which others could.
+        os.chmod(address.host, stat.S_IRUSR | stat.S_IWUSR)
+        return await asyncio.get_running_loop().create_unix_server(make_protocol, sock=listening, backlog=_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise ListenFailed(address=str(address), errno=error.errno, reason=os_words(error)) from error
+    except BaseException:
+        listening.close()
+        raise
+
+
+def _remove_stale(path: str) -> None:
+    """Take away a socket on which nobody listens any more; OSError when somebody does, or it is no socket."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.setblocking(False)
+        if stat.S_ISSOCK(found.st_mode) and asking.connect_ex(path) == errno.ECONNREFUSED:
+            os.unlink(path)
+            return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+async def _open_ip(address: Address, make_protocol: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:
+    family = socket.AF_INET6 if address.kind is AddressKind.IPV6 else socket.AF_INET
+    # With the protocol named, asyncio knows what it accepts for TCP and sets TCP_NODELAY.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+            # Windows: SO_REUSEADDR there would let another program take the port away from us.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address.kind is AddressKind.IPV6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.setblocking(False)
+        listening.bind((address.host, address.port))
+        return await asyncio.get_running_loop().create_server(make_protocol, sock=listening, backlog=_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise ListenFailed(address=str(address), errno=error.errno, reason=os_words(error)) from error
+    except BaseException:
+        with contextlib.suppress(OSError):
+            listening.close()
+        raise
+
+
+def _address_of(listening: socket.socket) -> Address:
+    name = listening.getsockname()
+    return Address(AddressKind.LOCAL, name, 0) if isinstance(name, str) else Address.from_socket_name(name)

@@ -6,20 +6,24 @@ import asyncio
 import random
 from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 
 from core.base.clock import Clock
 from core.base.events import ConnectPhase, CustomMessage, Direction, EventBus
-from core.bolt.address import Address
+from core.bolt.address import Address, AddressKind
 from core.bolt.keys import NodeKey
 from core.bolt.messages import MAX_ANSWERED_PONG_BYTES, MAX_PING_IGNORED_BYTES, Ping
 from core.bolt.networks import Network
 from core.bolt.types import MESSAGE_TYPES
 from core.bolt.wire import MAX_MESSAGE_BYTES
+from core.peers.bans import Ban, Bans, banned_node, covers
+from core.peers.bootstrap import AddressSources, DnsBootstrap
 from core.peers.budget import LoopBudget
+from core.peers.closed import ClosedConnection
+from core.peers.crowd import least_useful, origin_of
 from core.peers.deadlines import Deadlines
 from core.peers.dialler import Dialler
 from core.peers.errors import (
+    Banned,
     CustomMessageSize,
     CustomPeerNotConnected,
     CustomTypeEven,
@@ -35,11 +39,15 @@ from core.peers.errors import (
     PongTooLong,
     UnknownPeer,
 )
+from core.peers.hooks import NO_HOOKS, PeerHooks
 from core.peers.keepalive import Keepalive
 from core.peers.listeners import Listeners
-from core.peers.reasons import CloseCode, CloseReason, closed_by_us
+from core.peers.proxy import led_by_onion
+from core.peers.readiness import ChannelReadiness, until_channels_ready
+from core.peers.reasons import CloseCode, closed_by_us
 from core.peers.reconnect import Reconnector
 from core.peers.resolve import Resolver, in_dialling_order, resolve_host, system_resolver
+from core.peers.saved import SavedPeers
 from core.peers.session import Session, SessionContext
 from core.peers.survivors import Survivors
 from core.peers.values import ChannelStates, PeerBook, PeerConfig, PeerInfo, SavedPeer
@@ -49,20 +57,6 @@ __all__ = ["ChannelStates", "ClosedConnection", "PeerBook", "PeerConfig", "PeerI
 
 _LOOK_S = 1.0
 _PONG_HEADER_BYTES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedConnection:
-    """How one connection ended, established or not."""
-
-    time: float
-    """Wall time."""
-    node_id: bytes | None
-    address: Address
-    direction: Direction
-    phase: ConnectPhase
-    """How far it had come."""
-    reason: CloseReason
 
 
 class PeerManager:
@@ -78,7 +72,11 @@ class PeerManager:
         budget: LoopBudget,
         book: PeerBook,
         channels: ChannelStates,
+        bans: Bans | None = None,
         config: PeerConfig | None = None,
+        hooks: PeerHooks = NO_HOOKS,
+        readiness: ChannelReadiness | None = None,
+        bootstrap: DnsBootstrap | None = None,
         resolver: Resolver = system_resolver,
         chance: random.Random | None = None,
     ) -> None:
@@ -92,22 +90,28 @@ class PeerManager:
         self._budget = budget
         self._book = book
         self._channels = channels
+        self._readiness = readiness
         self._config = config
-        self._resolver = resolver
+        sealed = config.proxy is not None and config.proxy.always  # nothing may be resolved here
+        self._resolver = None if sealed else resolver
+        self._sources = AddressSources(book, None if sealed else bootstrap)
         self._deadlines = Deadlines(clock)
         self._wiretap = Wiretap(bus, clock, max_messages=limits.ring_messages, max_bytes=limits.ring_bytes)
         self._context = SessionContext(
-            key, network, bus, clock, budget, config, self._deadlines, self._wiretap, owner=self
+            key, network, bus, clock, budget, config, self._deadlines, self._wiretap, owner=self, hooks=hooks
         )
         self._survivors = Survivors(key.node_id, bus, self._deadlines)
         self._listeners = Listeners(network.default_port)
-        self._dialler = Dialler(self._context, resolver)
+        self.bans = bans or Bans(clock)
+        self._dialler = Dialler(self._context, resolver, self.bans, self._dial_failed)
         self._keepalive = Keepalive(self._survivors, clock, limits, chance)
-        self._reconnector = Reconnector(self._dialler.connect, clock, limits, chance)
+        self._reconnector = Reconnector(self._redial, clock, limits, chance)
+        self.saved = SavedPeers(book, self._reconnector)
+        """What is kept of peers, connected or not."""
         self._sessions: set[Session] = set()
         """Every connection whose socket is open, also such as have not said who they are."""
         self._strangers: Counter[str] = Counter()
-        """Incoming connections without a completed init, by host."""
+        """Incoming connections without a completed init, by origin."""
         self._background: set[asyncio.Task[None]] = set()
         self._past = [0, 0, 0, 0]
         self._closed = False
@@ -117,8 +121,12 @@ class PeerManager:
     # -- listening
 
     async def listen(self, binds: Sequence[str]) -> tuple[Address, ...]:
-        """Bind each `HOST:PORT` and accept from now on; the addresses really bound. ListenFailed when one fails."""
-        return await self._listeners.open(binds, lambda: Session(self._context, None, None).transport)
+        """Bind each `HOST:PORT` or `/PATH` and accept from now on; the addresses really bound. ListenFailed if not."""
+        return await self._listeners.open(binds, self.incoming)
+
+    def incoming(self, address: Address | None = None) -> asyncio.BaseProtocol:
+        """For one connection that comes in; `address` where the socket's other end is not the peer's."""
+        return Session(self._context, None, address).transport
 
     @property
     def bound(self) -> tuple[Address, ...]:
@@ -130,29 +138,36 @@ class PeerManager:
     async def connect(self, node_id: bytes, host: str | None = None, port: int | None = None) -> PeerInfo:
         """A connection with the peer, a new one or the one that is there.
 
-        Raises HostNotValid, HostNotSimple, OwnNodeId, NoAddressKnown, AllAddressesFailed, DisconnectedDuringConnect.
-        Cancelling leaves the dial to whoever else waits for the same peer.
+        Raises HostNotValid, HostNotSimple, OwnNodeId, Banned, NoAddressKnown, AllAddressesFailed,
+        DisconnectedDuringConnect. Cancelling leaves the dial to whoever else waits for the same peer.
         """
-        addresses: list[Address] = []
+        given: list[Address] = []
         if host is not None:
-            addresses = [await resolve_host(host, port, self._network.default_port, self._resolver)]
+            given = [await resolve_host(host, port, self._network.default_port, self._resolver)]
+        addresses, by_onion = given, bool(given) and given[0].kind is AddressKind.TORV3
         if node_id == self._key.node_id:
             raise OwnNodeId(node_id=node_id)
-        if host is None and self._living(node_id) is None:
-            addresses = in_dialling_order(await self._book.addresses(node_id))
+        if self._living(node_id) is None:
+            self._refuse_banned(node_id, given)
+        if self._living(node_id) is None and not self._config.cln_strict:
+            addresses = await self._sources.of(node_id, given)
         # Looked at after every wait: meanwhile the peer may have come by itself, and the node may have stopped.
         if self._closed:
             raise DisconnectedDuringConnect(node_id=node_id)
         session = self._living(node_id)
         if session is None:
+            self._refuse_banned(node_id, given)
             if not addresses and not self._dialler.is_dialling(node_id):
                 raise NoAddressKnown(node_id=node_id)
-            await self._dialler.connect(node_id, addresses)
+            if by_onion:
+                self._reconnector.by_onion(node_id, addresses[0])
+            await self._dialler.connect(node_id, addresses, alone=by_onion)
             session = self._living(node_id)
             if session is None:
                 raise DisconnectedDuringConnect(node_id=node_id)
         if self._config.reconnect and session.direction is Direction.OUT:
             self._reconnector.keep(node_id, session.address)
+        await until_channels_ready(self._readiness, session)
         return session.info()
 
     async def disconnect(self, node_id: bytes, *, force: bool = False) -> None:
@@ -161,15 +176,8 @@ class PeerManager:
         UnknownPeer, PeerNotConnected, or PeerHasChannel unless `force`. Until the next `connect` or start the peer is
         not dialled again.
         """
-        state = self._channels.state_of(node_id)
+        self.check_disconnect(node_id, force=force)
         sessions = self._survivors.all_of(node_id)
-        dialling = self._dialler.is_dialling(node_id)
-        if not sessions and not dialling:
-            if state is not None:
-                raise PeerNotConnected(node_id=node_id)
-            raise UnknownPeer(node_id=node_id)
-        if state is not None and not force:
-            raise PeerHasChannel(node_id=node_id, state=state)
         self._reconnector.rest(node_id)
         self._dialler.abandon(node_id)
         self._abort_unfinished(node_id)
@@ -178,12 +186,44 @@ class PeerManager:
         for session in sessions:
             await session.gone()
 
+    def check_disconnect(self, node_id: bytes, *, force: bool = False) -> None:
+        """Whether `disconnect` would go on; raises what it would."""
+        if not self.is_known(node_id):
+            raise UnknownPeer(node_id=node_id)
+        if not self._survivors.all_of(node_id) and not self._dialler.is_dialling(node_id):
+            raise PeerNotConnected(node_id=node_id)
+        state = self._channels.state_of(node_id)
+        if state is not None and not force:
+            raise PeerHasChannel(node_id=node_id, state=state)
+
+    def is_known(self, node_id: bytes) -> bool:
+        """As CLN means it: connected, connecting, or with a channel. What is saved does not count."""
+        return bool(
+            self._survivors.all_of(node_id) or self._dialler.is_dialling(node_id) or self._channels.is_known(node_id)
+        )
+
+    async def ban(self, subject: str, until: float, *, disconnect: bool = True, force: bool = False) -> Ban:
+        """Keep `subject` (`core.peers.bans.parse_subject`) away until that wall time.
+
+        With `disconnect` the connections with it are ended as by `disconnect`, and this returns once they are gone.
+        PeerHasChannel, with nothing done, when one of them has an active channel and `force` is not given; BansFull.
+        """
+        if disconnect and not force:
+            for session in self._covered(subject):
+                state = self._channels.state_of(session.node_id or b"")
+                if state is not None:
+                    raise PeerHasChannel(node_id=session.peer_id, state=state)
+        ban = await self.bans.put(subject, until)
+        if disconnect:
+            await self._end_banned(subject)
+        return ban
+
     def reconnect_saved(self, saved: Sequence[SavedPeer]) -> None:
         """Dial these peers from the services' next look on, and again whenever they are lost."""
         if self._config.reconnect:
             for peer in saved:
                 if peer.node_id != self._key.node_id:
-                    self._reconnector.start(peer.node_id, in_dialling_order(peer.addresses))
+                    self._reconnector.start(peer.node_id, in_dialling_order(led_by_onion(peer.addresses)))
 
     def reconnects_in_s(self, node_id: bytes) -> float | None:
         """How long until this peer is dialled again; None when that is not planned."""
@@ -192,25 +232,32 @@ class PeerManager:
     # -- talking
 
     def send_custom(self, node_id: bytes, message: bytes) -> None:
-        """Queue one custom message, its two type bytes included.
+        """Queue one custom message, its two type bytes included. Raises what `check_custom` does."""
+        self._session_for_custom(node_id, message).send(message)
+        self._wiretap.record(node_id, Direction.OUT, message)
+
+    def check_custom(self, node_id: bytes, message: bytes) -> None:
+        """Whether `send_custom` would queue this.
 
         CustomMessageSize, CustomTypeInternal, CustomTypeEven, NoSuchPeer, CustomPeerNotConnected, in this order.
         """
+        self._session_for_custom(node_id, message)
+
+    def _session_for_custom(self, node_id: bytes, message: bytes) -> Session:
         if not 2 <= len(message) <= MAX_MESSAGE_BYTES:
             raise CustomMessageSize(length=len(message))
         type_ = message[0] << 8 | message[1]
         info = MESSAGE_TYPES.get(type_)
         if info is not None and info.cln_refused:
             raise CustomTypeInternal(type=type_, name=info.name)
-        if type_ % 2 == 0:
+        if type_ % 2 == 0 and not self._config.allow_even_custom_messages:
             raise CustomTypeEven(type=type_)
-        session = self._living(node_id)
+        session = self._living(node_id) or self._introducing(node_id)
         if session is None:
-            if self._channels.state_of(node_id) is not None or self._dialler.is_dialling(node_id):
+            if self._channels.is_known(node_id) or self._dialler.is_dialling(node_id):
                 raise CustomPeerNotConnected(node_id=node_id)
             raise NoSuchPeer(node_id=node_id)
-        session.send(message)
-        self._wiretap.record(node_id, Direction.OUT, message)
+        return session
 
     async def ping(self, node_id: bytes, length: int = 128, pong_bytes: int = 128) -> int:
         """The length of the whole pong message, 0 at once when the peer must not answer (65,532 bytes and more).
@@ -236,6 +283,10 @@ class PeerManager:
     def peers(self) -> list[PeerInfo]:
         """Every connected peer, in the order in which they connected."""
         return [session.info() for session in self._survivors]
+
+    def channel_counts(self) -> dict[bytes, int]:
+        """How many channels there are with each peer that has any, connected or not."""
+        return self._channels.counts()
 
     def peer(self, node_id: bytes) -> PeerInfo | None:
         """One connected peer."""
@@ -297,16 +348,23 @@ class PeerManager:
     # -- what sessions tell (SessionOwner)
 
     def admit(self, session: Session) -> bool:
-        """Bounds who has come in, and more tightly who has not said who they are."""
+        """Bounds who has not said who they are, and with them all that have come in."""
         self._sessions.add(session)
-        limits, host = self._config.limits, session.address.host
-        self._strangers[host] += 1
+        limits, origin = self._config.limits, origin_of(session.address)
+        self._strangers[origin] += 1
+        if self.bans.of_address(session.address) is not None:
+            session.abort(closed_by_us(CloseCode.BANNED))
+            return False
         return not (
             self._closed
-            or sum(one.direction is Direction.IN for one in self._sessions) > limits.incoming
+            or sum(one.direction is Direction.IN for one in self._sessions) > limits.incoming + limits.unauthenticated
             or self._strangers.total() > limits.unauthenticated
-            or self._strangers[host] > limits.unauthenticated_per_host
+            or self._strangers[origin] > limits.unauthenticated_at(session.address)
         )
+
+    def is_banned(self, node_id: bytes) -> bool:
+        """Whether this peer may not come in."""
+        return self.bans.of_node(node_id) is not None
 
     def dialled(self, session: Session) -> None:
         """An outgoing TCP connection stands."""
@@ -328,8 +386,11 @@ class PeerManager:
         self._survivors.add(session)
         self._dialler.established(session.peer_id)
         self._reconnector.connected(session.peer_id)
+        if session.direction is Direction.IN:
+            self._make_room()
         if session.direction is Direction.OUT:
-            self._in_background(self._book.remember(session.peer_id, session.address))
+            learnt = self._sources.learnt(session.peer_id, session.address)
+            self._in_background(self._book.remember(session.peer_id, session.address, learnt))
 
     def ended(self, session: Session) -> None:
         """A session's socket is closed."""
@@ -357,17 +418,61 @@ class PeerManager:
 
     # -- inside
 
+    def _make_room(self) -> None:
+        """Of more incoming peers than there may be the least useful leaves."""
+        incoming = [one for one in self._survivors if one.direction is Direction.IN and one.reason is None]
+        if len(incoming) > self._config.limits.incoming:
+            leaving = least_useful(incoming, keep=self._is_kept, now=self._clock.monotonic())
+            if leaving is not None:
+                leaving.close(closed_by_us(CloseCode.CROWDED_OUT))
+
+    def _is_kept(self, node_id: bytes) -> bool:
+        """Whether we have a channel with this peer, or have dialled it and would again."""
+        return self._channels.state_of(node_id) is not None or self._reconnector.keeps(node_id)
+
     def _living(self, node_id: bytes) -> Session | None:
         """The current session, unless its end has begun."""
         session = self._survivors.get(node_id)
         return session if session is not None and session.is_established else None
 
+    def _introducing(self, node_id: bytes) -> Session | None:
+        """A connection about which a hook decides: whoever answers it may talk to the peer already, as in CLN."""
+        return next((one for one in self._sessions if one.node_id == node_id and one.is_introducing), None)
+
+    def _refuse_banned(self, node_id: bytes, addresses: Sequence[Address]) -> None:
+        bans = (self.bans.of_node(node_id), *(self.bans.of_address(address) for address in addresses))
+        for ban in bans:
+            if ban is not None:
+                raise Banned(subject=ban.subject, until=ban.until)
+
+    async def _redial(self, node_id: bytes, addresses: Sequence[Address]) -> None:
+        self._refuse_banned(node_id, ())
+        await self._dialler.connect(node_id, addresses)
+
+    def _dial_failed(self, node_id: bytes, address: Address) -> None:
+        if not self._closed:
+            self._in_background(self._book.failed(node_id, address))
+
+    def _covered(self, subject: str) -> list[Session]:
+        return [one for one in self._sessions if covers(subject, one.node_id, one.address)]
+
+    async def _end_banned(self, subject: str) -> None:
+        covered = self._covered(subject)
+        node_id = banned_node(subject)
+        if node_id is not None:
+            self._reconnector.rest(node_id)
+            self._dialler.abandon(node_id)
+        for session in covered:
+            (session.close if session.was_established else session.abort)(closed_by_us(CloseCode.BANNED))
+        for session in covered:
+            await session.gone()
+
     def _forget_stranger(self, session: Session) -> None:
         if session.direction is Direction.IN:
-            host = session.address.host
-            self._strangers[host] -= 1
-            if self._strangers[host] <= 0:
-                del self._strangers[host]
+            origin = origin_of(session.address)
+            self._strangers[origin] -= 1
+            if self._strangers[origin] <= 0:
+                del self._strangers[origin]
 
     def _abort_unfinished(self, node_id: bytes) -> None:
         """Connections of ours that outlived the dial they began in, since they were exchanging inits already."""

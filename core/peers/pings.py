@@ -46,15 +46,18 @@ class Pings:
         self._asked.add_done_callback(self._forget_asked)
         return self._asked
 
-    def answered(self, length: int) -> None:
-        """A pong came; one whose length fits no ping of ours is ignored (CLN)."""
+    def answered(self, length: int) -> float | None:
+        """A pong came; the seconds that it took. None when its length fits no ping of ours: it is ignored (CLN)."""
         if self._asked is not None and length == self._asked_bytes and not self._asked.done():
             self.latency_s = self._clock.monotonic() - self._asked_at
             self._asked.set_result(length)
             self._asked = None
-        elif self._probe_at is not None and length == self.PROBE_PONG_BYTES:
+            return self.latency_s
+        if self._probe_at is not None and length == self.PROBE_PONG_BYTES:
             self.latency_s = self._clock.monotonic() - self._probe_at
             self._probe_at = None
+            return self.latency_s
+        return None
 
     def end(self, error: BaseException) -> None:
         """The session is over; whoever waits is told `error`."""

@@ -10,10 +10,11 @@ from core.base.events import CustomMessage, Direction, EventBus
 from core.bolt.address import Address
 from core.bolt.keys import NodeKey
 from core.bolt.networks import Network
+from core.peers.book import NothingKept
 from core.peers.budget import LoopBudget
 from core.peers.errors import CustomPeerNotConnected, CustomTypeEven, CustomTypeInternal, NoSuchPeer
 from core.peers.manager import PeerManager
-from core.peers.values import PeerConfig, SavedPeer
+from core.peers.values import PeerConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +32,15 @@ class PracticePeer:
         return f"{self.node_id.hex()}@{self.address}"
 
 
-class _NothingKept:
-    """A peer book that forgets."""
-
-    async def saved(self) -> list[SavedPeer]:
-        return []
-
-    async def remember(self, node_id: bytes, address: Address) -> None:
-        return None
-
-    async def forget(self, node_id: bytes) -> None:
-        return None
-
-    async def addresses(self, node_id: bytes) -> list[Address]:
-        return []
-
-
 class _NoChannels:
     def state_of(self, node_id: bytes) -> str | None:
         return None
+
+    def is_known(self, node_id: bytes) -> bool:
+        return False
+
+    def counts(self) -> dict[bytes, int]:
+        return {}
 
 
 class PracticePeers:
@@ -74,7 +65,7 @@ class PracticePeers:
                     bus=bus,
                     clock=clock,
                     budget=budget,
-                    book=_NothingKept(),
+                    book=NothingKept(),
                     channels=_NoChannels(),
                     config=PeerConfig(),
                 )

@@ -11,6 +11,7 @@ from core.base.clock import Clock
 from core.base.errors import LeydenError
 from core.bolt.address import Address
 from core.peers.limits import Limits
+from core.peers.proxy import led_by_onion
 
 Dial = Callable[[bytes, Sequence[Address]], Awaitable[None]]
 
@@ -47,7 +48,13 @@ class Reconnector:
         entry.resting = False
         if address in entry.addresses:
             entry.addresses.remove(address)
-        entry.addresses.insert(0, address)
+        entry.addresses = led_by_onion([address, *entry.addresses])
+
+    def by_onion(self, node_id: bytes, address: Address) -> None:
+        """The user wants this peer by its onion address: it is dialled past the proxy no more."""
+        entry = self._entries.get(node_id)
+        if entry is not None:
+            entry.addresses = led_by_onion([address, *entry.addresses])
 
     def rest(self, node_id: bytes) -> None:
         """The user disconnected it: leave it alone until the next `connect` or start."""
@@ -55,6 +62,18 @@ class Reconnector:
         if entry is not None:
             entry.resting = True
             entry.due_at = None
+
+    def forget(self, node_id: bytes) -> None:
+        """Dial it no more by ourselves."""
+        self._entries.pop(node_id, None)
+
+    def forget_address(self, node_id: bytes, address: Address) -> None:
+        """Dial it there no more; without any address left, not at all."""
+        entry = self._entries.get(node_id)
+        if entry is not None and address in entry.addresses:
+            entry.addresses.remove(address)
+            if not entry.addresses:
+                del self._entries[node_id]
 
     def connected(self, node_id: bytes) -> None:
         """There is a connection, whoever made it."""
@@ -78,6 +97,11 @@ class Reconnector:
             entry.wait_s = self._limits.backoff_first_s
             if entry.due_at is not None:
                 entry.due_at = now
+
+    def keeps(self, node_id: bytes) -> bool:
+        """Whether the peer would be dialled again when it is lost."""
+        entry = self._entries.get(node_id)
+        return entry is not None and not entry.resting
 
     def due_in_s(self, node_id: bytes) -> float | None:
         """How long until the peer is dialled again; None when that is not planned."""

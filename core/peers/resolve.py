@@ -34,6 +34,7 @@ _ORDER = {
     AddressKind.LOCAL: 0,
     AddressKind.IPV6: 1,
     AddressKind.DNS: 1,
+    AddressKind.UNRESOLVED: 1,
     AddressKind.IPV4: 2,
     AddressKind.TORV3: 3,
 }
@@ -66,12 +67,13 @@ def _look_up(name: str, port: int, answer: Future[_Found]) -> None:
         answer.set_result(found)
 
 
-async def resolve_host(host: str, port: int | None, default_port: int, resolver: Resolver) -> Address:
+async def resolve_host(host: str, port: int | None, default_port: int, resolver: Resolver | None) -> Address:
     """The one address that an explicit host stands for.
 
     A port inside `host` wins over `port`, which wins over the network's own. HostNotSimple for what CLN takes only for
     listening, HostNotValid with CLN's text for the rest. A name is resolved here and its first address taken (CLN);
-    `dns:NAME` stays a name and is resolved with all its addresses when it is dialled.
+    `dns:NAME` stays a name and is resolved with all its addresses when it is dialled. Without `resolver` every name
+    stays one, for a proxy to resolve.
     """
     named_port = default_port if port is None else port
     if not host or host.startswith(_FOR_LISTENING):
@@ -92,6 +94,8 @@ async def resolve_host(host: str, port: int | None, default_port: int, resolver:
             return _dns_address(name, at_port, literal)
         if literal is not None:
             return literal
+        if resolver is None:
+            return _for_proxy(name, at_port)
         return (await _resolved(name, at_port, resolver))[0]
     except AddressError as error:
         raise HostNotValid(host=host, port=named_port, reason=error.reason) from None
@@ -107,9 +111,23 @@ def _dns_address(name: str, port: int, literal: Address | None) -> Address:
     return Address(AddressKind.DNS, name, port)
 
 
-async def _resolved(name: str, port: int, resolver: Resolver) -> Sequence[Address]:
-    """All addresses of a name, at least one; AddressError with the resolver's words."""
+def _for_proxy(name: str, port: int) -> Address:
     try:
+        ascii_name = name.encode("idna").decode()
+    except UnicodeError:
+        raise AddressError("Error parsing hostname") from None
+    if len(ascii_name) > _MAX_DNS_NAME:
+        raise AddressError("Name too long")
+    if not is_dns_name(ascii_name):
+        raise AddressError("Error parsing hostname")
+    return Address(AddressKind.UNRESOLVED, ascii_name, port)
+
+
+async def _resolved(name: str, port: int, resolver: Resolver) -> Sequence[Address]:
+    """All addresses of a name, at least one; AddressError with the resolver's words. An onion is asked of nobody."""
+    try:
+        if name.encode("idna").lower().removesuffix(b".").endswith(b".onion"):
+            raise AddressError("Invalid Tor address")
         addresses = await resolver(name, port)
     except OSError as error:
         raise AddressError(error.strerror or str(error)) from None

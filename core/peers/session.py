@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.base.clock import Clock
-from core.base.events import ConnectPhase, ConnectProgress, Direction, EventBus
+from core.base.events import ConnectPhase, ConnectProgress, Direction, EventBus, PeerPinged
 from core.bolt.address import Address, AddressKind
 from core.bolt.features import GOSSIP_QUERIES_BIT, LEYDEN_FEATURES, combine, from_bits
 from core.bolt.keys import NodeKey, short_id
@@ -23,9 +23,11 @@ from core.peers.deadlines import Deadline, Deadlines
 from core.peers.dispatch import HANDLERS
 from core.peers.errors import PeerNotConnected
 from core.peers.events import PeerNotice
+from core.peers.hooks import NO_HOOKS, PeerHooks, Refused
 from core.peers.init_rules import Unacceptable, check_init, reachable_from_everywhere
 from core.peers.pings import Pings
 from core.peers.reasons import CloseCode, CloseReason, closed_by_them, closed_by_us, lost
+from core.peers.throttle import Allowances, Kind, Throttle
 from core.peers.transport import Transport
 from core.peers.values import PeerConfig, PeerInfo
 from core.peers.wiretap import Wiretap
@@ -47,6 +49,9 @@ class SessionOwner(Protocol):
 
     def admit(self, session: Session) -> bool:
         """Whether an incoming connection may begin its handshake."""
+
+    def is_banned(self, node_id: bytes) -> bool:
+        """Whether an incoming peer that has shown its id is to be sent away."""
 
     def dialled(self, session: Session) -> None:
         """An outgoing TCP connection stands."""
@@ -74,6 +79,7 @@ class SessionContext:
     deadlines: Deadlines
     wiretap: Wiretap
     owner: SessionOwner
+    hooks: PeerHooks = NO_HOOKS
 
     @property
     def features(self) -> bytes:
@@ -87,12 +93,14 @@ class Session:
     """A connection from TCP connect to its end (`transport.TransportOwner`)."""
 
     __slots__ = (
+        "_allowances",
         "_connected_at",
         "_connected_wall",
         "_context",
         "_deadline",
         "_established",
         "_gone",
+        "_introducing",
         "_notices",
         "address",
         "direction",
@@ -108,8 +116,9 @@ class Session:
     )
 
     def __init__(self, context: SessionContext, node_id: bytes | None, address: Address | None) -> None:
-        """With `node_id` and `address` an outgoing connection, without them an incoming one.
+        """With `node_id` and `address` an outgoing connection, without `node_id` an incoming one.
 
+        An incoming one with `address` came through our onion service: it stands for the peer's, that nobody knows.
         The connection itself is made by handing `transport` to the loop. ValueError when `node_id` is no public key.
         """
         self._context = context
@@ -128,7 +137,7 @@ class Session:
         """When the watch looks at this session next; kept by `keepalive`."""
         self.stalled_since: float | None = None
         """Since when the watch has seen the peer not reading; kept by `keepalive`."""
-        self._established = False
+        self._established = self._introducing = False
         self._notices = 0
         self._connected_at = self._connected_wall = 0.0
         self._deadline: Deadline | None = None
@@ -138,7 +147,10 @@ class Session:
             if node_id is None
             else NoiseConnection.initiator(context.key, node_id)
         )
-        self.transport = Transport(noise, self, context.budget, context.config.limits, context.clock)
+        limits, clock = context.config.limits, context.clock
+        self._allowances = Allowances(limits, clock)
+        throttle = Throttle(limits, context.deadlines, clock)
+        self.transport = Transport(noise, self, context.budget, limits, clock, throttle)
 
     def __repr__(self) -> str:
         who = short_id(self.node_id) if self.node_id else "unknown"
@@ -154,6 +166,11 @@ class Session:
     def is_established(self) -> bool:
         """Init is done and the end has not begun."""
         return self._established and self.reason is None
+
+    @property
+    def is_introducing(self) -> bool:
+        """Both inits are exchanged, and somebody above decides whether the peer is wanted (CLN: connecting)."""
+        return self._introducing and self.reason is None
 
     @property
     def was_established(self) -> bool:
@@ -186,6 +203,7 @@ class Session:
             messages_out=transport.messages_out,
             bytes_in=transport.bytes_in,
             bytes_out=transport.bytes_out,
+            messages_ignored=self._allowances.ignored,
         )
 
     # -- what others do with a session
@@ -198,10 +216,20 @@ class Session:
         """The loop has been asked to connect; told to who watches."""
         self._tell_progress()
 
+    def grants(self, kind: Kind) -> bool:
+        """Whether one more message of this kind is within what the peer may send; one that is not is counted."""
+        return self._allowances.grants(kind)
+
     def probe(self) -> None:
         """Send the watch's ping."""
         self.send(Ping(Pings.PROBE_PONG_BYTES).encode())
         self.pings.probe_sent()
+
+    def take_pong(self, length: int) -> None:
+        """A pong with so many bytes came."""
+        latency_s = self.pings.answered(length)
+        if latency_s is not None:
+            self._context.bus.publish(PeerPinged(self.peer_id, latency_s))
 
     def close(self, reason: CloseReason) -> None:
         """Send what is queued and say goodbye; bounded by `Limits.drain_s`. The first reason stays."""
@@ -260,7 +288,8 @@ class Session:
     def opened(self) -> None:
         self.phase = ConnectPhase.HANDSHAKE
         if self.direction is Direction.IN:
-            self.address = _address_of(self.transport.peer_name())
+            if self.address is _UNNAMED:
+                self.address = _address_of(self.transport.peer_name())
             if not self._context.owner.admit(self):
                 self.abort(closed_by_us(CloseCode.REFUSED))
                 return
@@ -276,6 +305,9 @@ class Session:
             # Act three is not on its way yet, so for the peer this connection never was.
             self.abort(closed_by_us(CloseCode.DUPLICATE))
             return
+        if not outgoing and self._context.owner.is_banned(self.peer_id):
+            self.abort(closed_by_us(CloseCode.BANNED))
+            return
         self.phase = ConnectPhase.INIT
         if outgoing:
             self._tell_progress()
@@ -290,14 +322,15 @@ class Session:
             return  # no type, so nothing that could be known or unknown (CLN ignores it)
         type_ = message[0] << 8 | message[1]
         if not self._established:
-            self._before_init(type_, message)
+            if not self._introducing:  # who is being judged is not read; this is what a lost connection left
+                self._before_established(type_, message)
             return
         handler = HANDLERS.get(type_)
         if handler is not None:
             handler(self, message)
-        elif type_ & 1:
+        elif type_ & 1 or self._context.hooks.takes(type_):
             # BOLT 1: MUST ignore an unknown odd type; for us ignoring is showing it to whoever listens.
-            self._context.wiretap.record(self.peer_id, Direction.IN, message)
+            self._take_custom(message)
         else:
             self._unknown_even(type_, message)
 
@@ -330,7 +363,13 @@ class Session:
 
     # -- inside
 
-    def _before_init(self, type_: int, message: bytes) -> None:
+    def _take_custom(self, message: bytes) -> None:
+        """Shown to whoever listens; while somebody above looks at it, nothing more is read from this peer."""
+        self._context.wiretap.record(self.peer_id, Direction.IN, message)
+        if self._context.hooks.custom_message(self.peer_id, message, self.transport.release):
+            self.transport.hold()
+
+    def _before_established(self, type_: int, message: bytes) -> None:
         if type_ == _INIT:
             self._take_init(message)
         elif type_ in (ErrorMessage.TYPE, WarningMessage.TYPE):
@@ -350,10 +389,30 @@ class Session:
         if init.remote_addr is not None and reachable_from_everywhere(init.remote_addr):
             self.remote_addr = str(init.remote_addr)
         self._cancel_deadline()
-        self._established = True
         self._connected_at = context.clock.monotonic()
         self._connected_wall = context.clock.time()
-        context.owner.established(self)
+        self._introducing = context.hooks.peer_connected(self.info(), self._judged)
+        if self._introducing:
+            self.transport.hold()
+        else:
+            self._establish()
+
+    def _judged(self, refused: Refused | None) -> None:
+        """Somebody above has decided whether this peer is wanted."""
+        self._introducing = False
+        if self.reason is not None:
+            return
+        if refused is None:
+            self._establish()
+            self.transport.release()
+        elif refused.warning is None:
+            self.close(closed_by_us(CloseCode.UNWANTED))
+        else:
+            self.warn_and_close(closed_by_us(CloseCode.UNWANTED, self.bounded(refused.warning)), refused.warning)
+
+    def _establish(self) -> None:
+        self._established = True
+        self._context.owner.established(self)
 
     def _refused_by_peer(self, type_: int, message: bytes) -> None:
         """Some say why they will not go on before any init of theirs."""

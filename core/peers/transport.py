@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Protocol, cast
 
 from core.base.clock import Clock
-from core.bolt.noise import NoiseConnection, NoiseError
+from core.bolt.noise import SEALING_BYTES, NoiseConnection, NoiseError
+from core.bolt.wire import MAX_MESSAGE_BYTES, OutOfRange
 from core.peers.budget import LoopBudget
 from core.peers.limits import READ_BYTES, Limits
+from core.peers.throttle import Throttle
 
 _IN_LINE = 1
 """Not reading: the turn's budget is spent and what was read waits for its turn."""
 _PEER_SLOW = 2
 """Not reading: the peer does not read what we send, so it shall not make us send more."""
 
+_HELD = 4
+"""Not reading: somebody above still looks at the last message."""
+
+_SPENT = 8
+"""Not reading: the peer has brought in more than one peer may, and waits until its budget is full enough again."""
+
 FLUSH_BYTES = 64 * 1024
 """Sealed bytes that are written at once instead of with what else this turn brings."""
+_SEAL_AT = 64
+"""Messages that are sealed together. Sealing them one by one costs more; more of them would be work that the budget
+learns of too late."""
 
 
 class TransportOwner(Protocol):
@@ -63,8 +75,11 @@ class Transport(asyncio.BufferedProtocol):
         "_out",
         "_out_bytes",
         "_owner",
+        "_paid_for",
         "_pauses",
         "_socket",
+        "_throttle",
+        "_waiting",
         "_writable",
         "bytes_in",
         "bytes_out",
@@ -75,8 +90,15 @@ class Transport(asyncio.BufferedProtocol):
     )
 
     def __init__(
-        self, noise: NoiseConnection, owner: TransportOwner, budget: LoopBudget, limits: Limits, clock: Clock
+        self,
+        noise: NoiseConnection,
+        owner: TransportOwner,
+        budget: LoopBudget,
+        limits: Limits,
+        clock: Clock,
+        throttle: Throttle | None = None,
     ) -> None:
+        """Without a throttle the peer may bring in as much as the loop's budget lets it."""
         self.noise = noise
         self.last_message_at = 0.0
         """Monotonic time at which messages were last handed over; 0 before the first."""
@@ -85,9 +107,12 @@ class Transport(asyncio.BufferedProtocol):
         self._owner = owner
         self._budget = budget
         self._limits = limits
+        self._throttle = throttle
+        self._paid_for = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._socket: asyncio.Transport | None = None
-        self._out: list[bytes] = []
+        self._waiting: list[bytes] = []
+        self._out: list[bytes | bytearray] = []
         self._out_bytes = 0
         self._flush_handle: asyncio.Handle | None = None
         self._held = b""
@@ -119,17 +144,33 @@ class Transport(asyncio.BufferedProtocol):
         return self._socket.get_extra_info("peername") if self._socket else None
 
     def send(self, message: bytes) -> None:
-        """Seal a message and send it within this turn; without effect once closing."""
-        if self._closing or self._loop is None:
+        """Seal a message and send it within this turn; without effect before the handshake is complete and
+        once closing. OutOfRange when it is too long."""
+        loop = self._loop
+        if self._closing or loop is None or not self.noise.handshake_complete:
             return
-        sealed = self.noise.seal(message)
+        size = len(message)
+        if size > MAX_MESSAGE_BYTES:
+            raise OutOfRange(f"a message has at most {MAX_MESSAGE_BYTES} bytes, not {size}")
+        waiting = self._waiting
+        waiting.append(message)
         self.messages_out += 1
-        self._out.append(sealed)
-        self._out_bytes += len(sealed)
+        self._out_bytes += size + SEALING_BYTES
         if self._out_bytes >= FLUSH_BYTES:
             self._flush()
-        elif self._flush_handle is None and not self._delivering:
-            self._flush_handle = self._loop.call_soon(self._flush)
+        elif len(waiting) >= _SEAL_AT:
+            self._seal()
+        if self._flush_handle is None and not self._delivering:
+            self._flush_handle = loop.call_soon(self._flush)
+
+    def hold(self) -> None:
+        """Hand over no further message until `release`."""
+        if not self._closing:
+            self._pause(_HELD)
+
+    def release(self) -> None:
+        """Go on with what was read before `hold` and has come since."""
+        self._go_on(_HELD)
 
     def close(self) -> None:
         """Send what is queued, then say goodbye; what still comes is read and thrown away until the peer closes too.
@@ -142,6 +183,7 @@ class Transport(asyncio.BufferedProtocol):
         self._flush()
         self._closing = True
         self._leave_line()
+        self._end_throttle()
         if self._socket is None:
             return
         if self._eof:
@@ -159,6 +201,7 @@ class Transport(asyncio.BufferedProtocol):
         """Close at once; what is queued is lost."""
         self._closing = True
         self._leave_line()
+        self._end_throttle()
         if self._socket is not None:
             self._socket.abort()
 
@@ -184,6 +227,8 @@ class Transport(asyncio.BufferedProtocol):
         self.bytes_in += nbytes
         if self._closing:
             return
+        if self._throttle is not None:
+            self._pay(nbytes, self._throttle)
         data = self._budget.read_buffer[:nbytes]
         may_work = self._budget.begin()
         if not self.noise.handshake_complete:
@@ -196,14 +241,14 @@ class Transport(asyncio.BufferedProtocol):
         else:
             self.noise.feed(data)
         if self._pauses:
-            return  # a loop that read more than we asked for (Windows): its turn comes
+            return  # over its throttle, or a loop that read more than we asked for (Windows): its turn comes
         if not may_work or self._deliver():
             self._stand_in_line()
 
     def eof_received(self) -> bool:
         """Stay half open while messages that came before the end still wait for their turn."""
         self._eof = True
-        return bool(self._pauses & _IN_LINE) and not self._closing
+        return bool(self._pauses & (_IN_LINE | _HELD | _SPENT)) and not self._closing
 
     def pause_writing(self) -> None:
         self._pause(_PEER_SLOW)
@@ -218,6 +263,7 @@ class Transport(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: BaseException | None) -> None:
         self._leave_line()
+        self._end_throttle()
         if not self._closing and self.noise.has_message:
             # Bounded by one read and one message: what the peer said last is worth hearing.
             self._pauses = 0
@@ -243,7 +289,7 @@ class Transport(asyncio.BufferedProtocol):
             self._pauses |= _IN_LINE
             return True
         if self._eof:
-            if self._socket is not None:
+            if self._socket is not None and not self._pauses & (_HELD | _SPENT):
                 self._socket.close()
         else:
             self._pauses |= _IN_LINE
@@ -267,18 +313,22 @@ class Transport(asyncio.BufferedProtocol):
 
     def _deliver(self, *, to_the_end: bool = False) -> bool:
         """Hand over messages until none is whole or the budget is spent; True in the latter case, when more is left."""
-        next_message, received, spent = self.noise.next_message, self._owner.received, self._budget.spent
+        received, now, ends = self._owner.received, self._budget.monotonic, self._budget.ends
+        if to_the_end:
+            ends = math.inf
         count = 0
         self._delivering = True
         try:
-            while not self._pauses and not self._closing:
-                message = next_message()
-                if message is None:
-                    return False
+            stopped = self._pauses or self._closing
+            if stopped:
+                return False
+            for message in self.noise.messages():
                 count += 1
                 received(message)
-                if spent() and not to_the_end:
-                    return self.noise.has_message and not self._may_not_deliver()
+                if self._pauses or self._closing:
+                    return False
+                if now() >= ends:
+                    return self.noise.has_message
         except NoiseError as error:
             self._owner.noise_failed(error)
         except Exception as error:  # noqa: BLE001 - a fault in a handler ends this peer, never the loop
@@ -288,14 +338,11 @@ class Transport(asyncio.BufferedProtocol):
             self.messages_in += count
             if count:
                 self.last_message_at = self._clock.monotonic()
-            if self._out:
+            if self._out_bytes:
                 self._flush()
         return False
 
-    def _may_not_deliver(self) -> bool:
-        return self._closing or self._pauses != 0
-
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | bytearray) -> None:
         link = self._socket
         if link is None or self._closing or link.is_closing():
             return
@@ -309,6 +356,8 @@ class Transport(asyncio.BufferedProtocol):
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
+        if self._waiting:
+            self._seal()
         out = self._out
         if not out:
             return
@@ -316,6 +365,35 @@ class Transport(asyncio.BufferedProtocol):
         out.clear()
         self._out_bytes = 0
         self._write(data)
+
+    def _seal(self) -> None:
+        """Seal what waits; nothing is sealed before its place among what is written is certain."""
+        self._out += self.noise.seal_all(self._waiting)
+        self._waiting.clear()
+
+    def _pay(self, size: int, throttle: Throttle) -> None:
+        """For a read of so many bytes, and for the messages handed over since the last one."""
+        count = self.messages_in - self._paid_for
+        self._paid_for = self.messages_in
+        if throttle.spent(size, count, self._refilled):
+            self._pause(_SPENT)
+
+    def _refilled(self) -> None:
+        self._go_on(_SPENT)
+
+    def _end_throttle(self) -> None:
+        if self._throttle is not None:
+            self._throttle.end()
+
+    def _go_on(self, why: int) -> None:
+        """The reason for a pause is gone: what was read before it and has come since takes its turn."""
+        if self._closing or not self._pauses & why:
+            return
+        if not self._pauses & _IN_LINE and self.noise.has_message:
+            self._stand_in_line()
+        self._resume(why)
+        if self._eof and not self._pauses and self._socket is not None:
+            self._socket.close()
 
     def _stand_in_line(self) -> None:
         if not self._pauses & _IN_LINE and not self._closing:

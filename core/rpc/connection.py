@@ -6,14 +6,14 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
 
 from core.base.errors import LeydenError
 from core.rpc.commands.base import Json
 from core.rpc.dispatch import Dispatcher
 from core.rpc.errors import INTERNAL_ERROR, INVALID_REQUEST, RpcError, to_rpc_error
-from core.rpc.framing import Malformed, RequestSplitter, encode_error, encode_result
+from core.rpc.framing import Malformed, RequestSplitter, encode_about, encode_error, encode_result
 from core.rpc.requests import NO_ID, Refused, read_request
 from core.rpc.tokens import Token
 
@@ -26,6 +26,11 @@ PENDING_REQUESTS = 100
 QUIET_S = 0.05
 """Notifications wait this long and go out together, and never while a request is under way: pyln-client takes whatever
 comes first for the reply, so nothing may come between its `notifications` and the reply to its next request."""
+STALL_S = 60.0
+"""A client that takes nothing of its replies for so long is dropped: it holds its place and what waits for it."""
+_PYLN = '+notify-enable"'
+"""How pyln-client ends the id of its `notifications`. Of what comes before a reply it knows `message` alone, and takes
+a `progress` for the reply."""
 HELD_NOTIFICATION_BYTES = 1 << 20
 """Notifications that wait for a client; beyond this the oldest are dropped."""
 
@@ -54,9 +59,10 @@ class Connection(asyncio.Protocol):
         self._held: deque[bytes] = deque()
         self._held_bytes = 0
         self._flush_timer: asyncio.TimerHandle | None = None
-        self.notifications = False
-        """Whether the client asked to be told of what happens."""
+        self._notified_by: str | None = None
+        """The id of the request that asked for notifications; None when there is none in force."""
         self._dropped = 0
+        self._stall_timer: asyncio.TimerHandle | None = None
 
     # -- asyncio.Protocol
 
@@ -79,20 +85,27 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client does not read its replies: take no further request of it."""
         self._writable = False
+        self._stall_timer = asyncio.get_running_loop().call_later(STALL_S, self._stalled)
         self._adjust_reading()
 
     def resume_writing(self) -> None:
         self._writable = True
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
         self._next_turn()
         self._flush_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._finished = True
-        for timer in (self._turn, self._flush_timer):
+        for timer in (self._turn, self._flush_timer, self._stall_timer):
             if timer is not None:
                 timer.cancel()
         self._gone(self)
+
+    def _stalled(self) -> None:
+        logger.warning("an RPC client is dropped: it has taken nothing of its replies for %.0f s", STALL_S)
+        self.abort()
 
     # -- requests
 
@@ -185,6 +198,29 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     # -- notifications
+
+    @property
+    def notifications(self) -> bool:
+        """Whether the client asked to be told of what happens."""
+        return self._notified_by is not None
+
+    def enable_notifications(self, enable: bool, request_id: str) -> None:
+        """As the client's request of that id asks."""
+        self._notified_by = request_id if enable else None
+
+    def tell_progress(self, request_id: str, number: int, total: int, words: str) -> None:
+        """A request of the client that takes long has come to stage `number` of `total`; skipped while it reads not."""
+        if self._notified_by is None or not self._writable:
+            return
+        if self._notified_by.endswith(_PYLN):
+            self._write(encode_about(request_id, "message", {"level": "info", "message": words}))
+        else:
+            self._write(encode_about(request_id, "progress", {"num": number, "total": total}))
+
+    def notify_activation(self, progress: Mapping[str, Any]) -> None:
+        """How far activation is, as progress of the request that asked for notifications."""
+        if self._notified_by is not None:
+            self.notify(encode_about(self._notified_by, "progress", progress))
 
     def notify(self, notification: bytes) -> None:
         """Tell the client when it is convenient, if it asked to be told."""

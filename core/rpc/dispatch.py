@@ -10,6 +10,7 @@ from core.rpc.commands.base import Caller, Command, Context, Json
 from core.rpc.errors import METHOD_NOT_FOUND, RpcError
 from core.rpc.face import NodeFace
 from core.rpc.filters import Filter, apply_filter
+from core.rpc.network_events import NetworkEvents
 from core.rpc.params import read_params
 from core.rpc.requests import Request
 
@@ -17,8 +18,11 @@ from core.rpc.requests import Request
 class Dispatcher:
     """Runs requests against one node."""
 
-    def __init__(self, node: NodeFace, commands: Mapping[str, Command] = COMMANDS) -> None:
+    def __init__(
+        self, node: NodeFace, network_events: NetworkEvents, commands: Mapping[str, Command] = COMMANDS
+    ) -> None:
         self._node = node
+        self._network_events = network_events
         self._commands = commands
 
     def run(self, request: Request, caller: Caller) -> Json | Awaitable[Json]:
@@ -29,7 +33,9 @@ class Dispatcher:
         if not command.before_active:
             _ = self._node.peers  # raises NodeNotActive
         values = read_params(request.params, command.params, self._node, allow_extra=command.extra_params)
-        result = command.run(Context(self._node, caller, self._commands, request.params), **values)
+        result = command.run(
+            Context(self._node, caller, self._commands, request.params, self._network_events, request.id), **values
+        )
         if request.filter is None:
             return result
         if inspect.isawaitable(result):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from core.activation import errors as activation
@@ -55,9 +56,16 @@ def to_rpc_error(error: LeydenError) -> RpcError:
 
 
 def _attempt(attempt: peers.AddressAttempt) -> str:
-    """`ADDRESS: STATE: REASON. ` with its closing space (connectd.c:1081)."""
+    """`ADDRESS: STATE: REASON. ` with its closing space (connectd.c:1081), before it what a proxy said (tor.c:41)."""
+    host = attempt.address.rpartition(":")[0]
+    proxy = f"Error connecting to {host}: Tor server reply: {attempt.proxy_reply}. " if attempt.proxy_reply else ""
     state = f"{attempt.phase.value}: " if attempt.phase is not None else ""
-    return f"{attempt.address}: {state}{attempt.reason}. "
+    return f"{proxy}{attempt.address}: {state}{attempt.reason}. "
+
+
+def _utc(time: float) -> str:
+    """Wall time as people and programs both read it."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 # Of connect, as CLN's connect_control.c and connectd.c say it.
@@ -109,6 +117,23 @@ _say(activation.NodeNotActive, LIGHTNINGD, lambda _: "Node is not active")
 _say(activation.TaskNotFound, LIGHTNINGD, lambda error: f"No task {error.task_id}")
 _say(activation.TaskFinished, LIGHTNINGD, lambda error: f"Task {error.task_id} has ended")
 _say(peers.ListenFailed, LIGHTNINGD, lambda error: f"Cannot listen on {error.address}: {error.reason}")
+_say(
+    peers.OnionServiceFailed,
+    LIGHTNINGD,
+    lambda error: f"No onion service by Tor's control port {error.control}: {error.reason}",
+)
+_say(peers.Banned, LIGHTNINGD, lambda error: f"{error.subject} is banned until {_utc(error.until)}")
+_say(peers.NotBanned, LIGHTNINGD, lambda error: f"{error.subject} is not banned")
+_say(peers.BansFull, LIGHTNINGD, lambda error: f"There are {error.limit} bans already")
+_say(
+    peers.NotSaved,
+    LIGHTNINGD,
+    lambda error: (
+        f"{error.node_id.hex()} is not saved"
+        if error.address is None
+        else f"{error.node_id.hex()} is not saved with {error.address}"
+    ),
+)
 _say(SettingInvalid, LIGHTNINGD, lambda error: f"Setting {error.name} ({error.origin}): {error.reason}")
 
 _say(chain.NoChainSource, LIGHTNINGD, lambda error: f"No chain source for {error.network} yet")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from core.base.clock import Clock
 from core.base.events import CustomMessage, EventBus
 from core.base.paths import ProfilePaths
 from core.base.settings import Settings
 from core.bolt.address import Address
 from core.bolt.networks import Network
+from core.peers.bans import Ban, Bans
+from core.peers.saved import SavedPeers
 from core.peers.values import PeerInfo
 
 
@@ -26,14 +29,37 @@ class PeersFace(Protocol):
     async def disconnect(self, node_id: bytes, *, force: bool = False) -> None:
         """Returns once the peer is gone."""
 
+    def check_disconnect(self, node_id: bytes, *, force: bool = False) -> None:
+        """Raises what `disconnect` would."""
+
+    def is_known(self, node_id: bytes) -> bool:
+        """Connected, connecting, or with a channel."""
+
+    @property
+    def saved(self) -> SavedPeers:
+        """What is kept of peers."""
+
+    @property
+    def bans(self) -> Bans:
+        """Who is kept out."""
+
+    async def ban(self, subject: str, until: float, *, disconnect: bool = True, force: bool = False) -> Ban:
+        """Keeps `subject` away until then; with `disconnect` returns once it is gone."""
+
     def send_custom(self, node_id: bytes, message: bytes) -> None:
         """Queues `message`, its two type bytes included."""
+
+    def check_custom(self, node_id: bytes, message: bytes) -> None:
+        """Raises what `send_custom` would."""
 
     async def ping(self, node_id: bytes, length: int = 128, pong_bytes: int = 128) -> int:
         """The length of the whole pong; 0 when none is due."""
 
     def peers(self) -> Sequence[PeerInfo]:
         """Every connected peer."""
+
+    def channel_counts(self) -> dict[bytes, int]:
+        """Channels by the peers that have any, connected or not."""
 
     def peer(self, node_id: bytes) -> PeerInfo | None:
         """The connected peer of that id."""
@@ -53,6 +79,9 @@ class NodeFace(Protocol):
 
     @property
     def bus(self) -> EventBus: ...
+
+    @property
+    def clock(self) -> Clock: ...
 
     @property
     def paths(self) -> ProfilePaths: ...
@@ -80,6 +109,10 @@ class NodeFace(Protocol):
     @property
     def peers(self) -> PeersFace:
         """Raises NodeNotActive until activation is done."""
+
+    @property
+    def onion_address(self) -> Address | None:
+        """Where Tor leads others to us; None when it does not."""
 
     def request_stop(self) -> None:
         """Ask for an orderly stop; returns at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from core.rpc.tokens import NotJson, Token, member
@@ -35,8 +36,12 @@ class RequestSplitter:
     The scan goes on where it stopped, so a long request that comes in small pieces is looked at once.
     """
 
-    def __init__(self, max_bytes: int = MAX_REQUEST_BYTES) -> None:
+    def __init__(
+        self, max_bytes: int = MAX_REQUEST_BYTES, *, max_signs: int = MAX_SIGNS, max_depth: int = MAX_DEPTH
+    ) -> None:
         self._max_bytes = max_bytes
+        self._max_signs = max_signs
+        self._max_depth = max_depth
         self._buffer = bytearray()
         self._brace_sought = 0
         """No `}` stands before this place; CLN does not look at a request before one came."""
@@ -123,7 +128,7 @@ class RequestSplitter:
             self._depth += 1
         elif sign != _COMMA:
             self._depth -= 1
-        if self._signs > MAX_SIGNS or self._depth > MAX_DEPTH:
+        if self._signs > self._max_signs or self._depth > self._max_depth:
             raise Malformed(_failed_to_parse(bytes(self._buffer)))
         return self._depth == 0
 
@@ -175,3 +180,10 @@ def _reply(request_id: str, kind: str, value: Any) -> bytes:
 def encode_notification(method: str, params: Any) -> bytes:
     """Something that nobody asked for at this moment; it has no id."""
     return f'{{"jsonrpc":"2.0","method":{compact(method)},"params":{compact(params)}}}\n\n'.encode(errors=_UNPAIRED)
+
+
+def encode_about(request_id: str, method: str, params: Mapping[str, Any]) -> bytes:
+    """A notification about a request that is under way; its id is the first of `params`, as it was written."""
+    members = compact(params)[1:]
+    text = f'{{"jsonrpc":"2.0","method":{compact(method)},"params":{{"id":{request_id},{members}}}\n\n'
+    return text.encode(errors=_UNPAIRED)

@@ -54,6 +54,20 @@ MIGRATIONS: tuple[Migration, ...] = (
             "CREATE INDEX channels_by_node ON channels (node_id)",
         ),
     ),
+    Migration(
+        2,
+        (
+            "ALTER TABLE peers ADD COLUMN label TEXT NOT NULL DEFAULT '' CHECK (length(label) <= 64)",
+            "ALTER TABLE peers ADD COLUMN note TEXT NOT NULL DEFAULT '' CHECK (length(note) <= 2000)",
+            "ALTER TABLE peer_addresses ADD COLUMN failed_at REAL",
+            "ALTER TABLE peer_addresses ADD COLUMN learnt TEXT NOT NULL DEFAULT 'connect'",
+            """CREATE TABLE bans (
+                subject TEXT NOT NULL PRIMARY KEY,
+                until REAL NOT NULL,
+                banned_at REAL NOT NULL
+            ) STRICT, WITHOUT ROWID""",
+        ),
+    ),
 )
 """Oldest first, without a gap."""
 

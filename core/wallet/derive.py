@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from core.bolt.keys import NodeKey
 from core.bolt.networks import Network
+from core.bolt.onion_key import SEED_BYTES, OnionKey
 from core.wallet.secret import WORD_COUNTS, Secret, SecretKind, SecretTextError
 
 
@@ -37,3 +43,15 @@ def derive_node_key(secret: Secret, network: Network) -> NodeKey:
     root = bdkpython.DescriptorSecretKey(kind, mnemonic, None)
     path = bdkpython.DerivationPath(f"m/1017'/{network.coin_type}'/6'/0/0")
     return NodeKey(root.derive(path).secret_bytes())
+
+
+def derive_onion_key(secret: Secret, network: Network) -> OnionKey:
+    """HKDF-SHA256 of the BIP 39 seed, with a label that holds the network: the same address as long as the words last.
+
+    For words that `derive_node_key` takes; ValueError for a kind that is not `bip39`. Run it in a `Worker`, as that.
+    """
+    if secret.kind is not SecretKind.BIP39:
+        raise ValueError(f"an onion key is not derived from a secret of kind {secret.kind.value}")
+    seed = hashlib.pbkdf2_hmac("sha512", secret.secret.encode(), b"mnemonic", 2048)
+    label = f"leyden/onion-service/{network.name}".encode()
+    return OnionKey(HKDF(algorithm=SHA256(), length=SEED_BYTES, salt=None, info=label).derive(seed))

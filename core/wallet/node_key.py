@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from core.base.clock import Clock, SystemClock
 from core.bolt.keys import NodeKey, short_id
@@ -17,7 +18,13 @@ log = logging.getLogger(__name__)
 
 
 async def open_node_key(
-    store: KeyStore, marker: Marker, network: Network, *, words: int = 12, clock: Clock | None = None
+    store: KeyStore,
+    marker: Marker,
+    network: Network,
+    *,
+    words: int = 12,
+    clock: Clock | None = None,
+    derive_more: Callable[[Secret], None] | None = None,
 ) -> tuple[NodeKey, bool]:
     """The node key of this profile, and whether it was made just now.
 
@@ -34,10 +41,12 @@ async def open_node_key(
     raises KeyMissing, and no path below leads to `create`.
 
     A store that keeps nothing leaves no marker. A key file that lies in a profile without a record of it is opened,
-    never replaced. Raises the errors of `core.wallet.errors`; ValueError when `words` is neither 12 nor 24.
+    never replaced. `derive_more` is called in a worker thread with the secret, while it is in memory anyhow; what it
+    made counts once this returns. Raises the errors of `core.wallet.errors`; ValueError when `words` is neither 12
+    nor 24.
     """
     async with Worker("leyden-derive") as worker:
-        opener = _Opener(store, marker, network, worker)
+        opener = _Opener(store, marker, network, worker, derive_more)
         text = await marker.get()
         record = None if text is None else KeyMarker.decode(text)
         if record is not None and record.state is MarkerState.KEPT:
@@ -52,11 +61,19 @@ async def open_node_key(
 class _Opener:
     """The steps of `open_node_key` and what they share."""
 
-    def __init__(self, store: KeyStore, marker: Marker, network: Network, worker: Worker) -> None:
+    def __init__(
+        self,
+        store: KeyStore,
+        marker: Marker,
+        network: Network,
+        worker: Worker,
+        derive_more: Callable[[Secret], None] | None,
+    ) -> None:
         self._store = store
         self._marker = marker
         self._network = network
         self._worker = worker
+        self._derive_more = derive_more
 
     async def reopen(self, record: KeyMarker) -> NodeKey:
         """The key that the profile belongs to, or an error; never another one."""
@@ -106,4 +123,6 @@ class _Opener:
             raise KeyDamaged(where=where, reason=str(error)) from None
         if expected is not None and key.node_id != expected:
             raise WrongKey(where=where, found=key.node_id, expected=expected)
+        if (derive_more := self._derive_more) is not None:
+            await self._worker.run(lambda: derive_more(secret))
         return key

@@ -22,6 +22,9 @@ _EVEN = (
     "Cannot send even-typed {} custom message. Currently custom messages are limited to odd-numbered message types, "
     "as even-numbered types might result in disconnections."
 )
+_WRAPS = "CLN takes the port modulo 65536 and dials 4464"
+_CRASHES = "CLN takes it for an empty message, or one without a type, and crashes or sends it"
+_SENDS_EVEN = "CLN sends it since v23.11 and the peer may close; the man page that Leyden follows refuses it by default"
 STRANGER = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
 """The curve's generator: a valid id that nobody answers to here."""
 
@@ -34,8 +37,8 @@ class Row:
     params: Any
     code: int
     message: str
-    safer: bool = False
-    """Core Lightning does worse here."""
+    safer: str = ""
+    """Where Core Lightning does worse: what it does."""
 
     @property
     def expected(self) -> dict[str, Any]:
@@ -47,7 +50,7 @@ async def error_rows(leyden: InstalledLeyden, pyln: PylnPeer) -> list[Row]:
     await leyden.call("connect", pyln.node_id.hex(), "127.0.0.1", pyln.port)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         closed = probe.getsockname()[1]
-    return [*_connect_rows(pyln.port, closed), *_disconnect_rows(), *_custom_rows(pyln.node_id.hex())]
+    return [*_connect_rows(pyln.port, closed), *_disconnect_rows(pyln.node_id.hex()), *_custom_rows(pyln.node_id.hex())]
 
 
 def _connect_rows(wrong_key_port: int, closed_port: int) -> list[Row]:
@@ -66,7 +69,7 @@ def _connect_rows(wrong_key_port: int, closed_port: int) -> list[Row]:
         ),
         Row("connect", [STRANGER + "@[::1"], -32602, "malformed host @part"),
         Row("connect", [STRANGER + "@127.0.0.1:0"], -32602, "malformed host @part"),
-        Row("connect", [STRANGER + "@127.0.0.1:70000"], -32602, "malformed host @part", safer=True),
+        Row("connect", [STRANGER + "@127.0.0.1:70000"], -32602, "malformed host @part", safer=_WRAPS),
         Row("connect", [STRANGER, "127.0.0.1", 0], -32602, f"port: should be non-zero: {_BAD}"),
         Row("connect", [STRANGER, "127.0.0.1", 70000], -32602, f"port: should be a 16-bit integer: {_BAD}"),
         Row("connect", {"id": STRANGER, "port": 9735}, -32602, "Can't specify port without host"),
@@ -78,6 +81,25 @@ def _connect_rows(wrong_key_port: int, closed_port: int) -> list[Row]:
             [STRANGER, "expyuzz4wqqyqhjn.onion"],
             -1,
             "Host expyuzz4wqqyqhjn.onion:19846 not valid: Invalid Tor address",
+        ),
+        Row(
+            "connect",
+            [STRANGER, "/" + "x" * 108],
+            -1,
+            f"Host /{'x' * 108}:19846 not valid: Socket name too long",
+        ),
+        Row(
+            "connect",
+            [STRANGER, "dns:127.0.0.1"],
+            -1,
+            "Host dns:127.0.0.1:19846 not valid: dns: must be followed by a name",
+        ),
+        Row(
+            "connect",
+            [STRANGER, "127.0.0.1:70000"],
+            -1,
+            "Host 127.0.0.1:70000:19846 not valid: port 70000 is not between 1 and 65535",
+            safer=_WRAPS,
         ),
         Row("connect", [STRANGER], 400, "Unable to connect, no address known for peer"),
         Row(
@@ -97,12 +119,12 @@ def _connect_rows(wrong_key_port: int, closed_port: int) -> list[Row]:
     ]
 
 
-def _disconnect_rows() -> list[Row]:
+def _disconnect_rows(connected: str) -> list[Row]:
     return [
         Row("disconnect", [], -32602, "missing required parameter: id"),
         Row("disconnect", ["02ab"], -32602, f"id: invalid peer id: {_BAD}"),
         Row("disconnect", [STRANGER], -32602, f"Unknown peer '{STRANGER}'"),
-        Row("disconnect", [STRANGER, "true"], -32602, f"force: should be 'true' or 'false': {_BAD}"),
+        Row("disconnect", [connected, "true"], -32602, f"force: should be 'true' or 'false': {_BAD}"),
     ]
 
 
@@ -110,13 +132,13 @@ def _custom_rows(connected: str) -> list[Row]:
     sized = f"msg: should be a hex value of 2 to 65535 bytes: {_BAD}"
     return [
         Row("sendcustommsg", ["02ab", "9c41"], -32602, f"node_id: should be a node id: {_BAD}"),
-        Row("sendcustommsg", [connected, "xyz"], -32602, f"msg: should be a hex value: {_BAD}", safer=True),
-        Row("sendcustommsg", [connected, ""], -32602, sized, safer=True),
-        Row("sendcustommsg", [connected, "9c"], -32602, sized, safer=True),
-        Row("sendcustommsg", [connected, "9c41" + "00" * 65_534], -32602, sized, safer=True),
+        Row("sendcustommsg", [connected, "xyz"], -32602, f"msg: should be a hex value: {_BAD}", safer=_CRASHES),
+        Row("sendcustommsg", [connected, ""], -32602, sized, safer=_CRASHES),
+        Row("sendcustommsg", [connected, "9c"], -32602, sized, safer=_CRASHES),
+        Row("sendcustommsg", [connected, "9c41" + "00" * 65_534], -32602, sized, safer=_CRASHES),
         Row("sendcustommsg", [STRANGER, "0012"], -32600, _INTERNAL.format(18, "WIRE_PING")),
         Row("sendcustommsg", [STRANGER, "0089"], -32600, _INTERNAL.format(137, "WIRE_UPDATE_BLOCKHEIGHT")),
         Row("sendcustommsg", [STRANGER, "0201"], -32600, _INTERNAL.format(513, "WIRE_ONION_MESSAGE")),
-        Row("sendcustommsg", [STRANGER, "a864"], -32600, _EVEN.format(43108)),
+        Row("sendcustommsg", [STRANGER, "a864"], -32600, _EVEN.format(43108), safer=_SENDS_EVEN),
         Row("sendcustommsg", [STRANGER, "9c41"], -32600, f"No such peer: {STRANGER}"),
     ]

@@ -30,15 +30,16 @@ from typing import Any, cast
 
 from core.base.clock import SystemClock
 from core.base.events import EventBus
-from core.bolt.address import Address
 from core.bolt.features import LEYDEN_FEATURES
 from core.bolt.keys import NodeKey
 from core.bolt.messages import Init, Ping
 from core.bolt.networks import NETWORKS
 from core.bolt.noise import NoiseConnection
+from core.peers.book import NothingKept
 from core.peers.budget import LoopBudget
+from core.peers.limits import Limits
 from core.peers.manager import PeerManager
-from core.peers.values import SavedPeer
+from core.peers.values import PeerConfig
 
 REGTEST = NETWORKS["regtest"]
 TICK_MS = 16
@@ -48,6 +49,8 @@ BATCH = 64
 BAR_MS = 18.0
 WARM_UP_S = 1.0
 ROOT = Path(__file__).parents[2]
+UNTHROTTLED = Limits(in_bytes_s=1e12, in_bytes_burst=1e12, in_messages_s=1e12, in_messages_burst=1e12)
+"""What the loop does under all that a peer can send, not under what one may."""
 
 
 # The flooding peers, in a process of their own
@@ -112,25 +115,12 @@ async def flood(port: int, node_id: bytes, peers: int) -> None:
 # The core under the flood
 
 
-class NoBook:
-    """Keeps no peer."""
-
-    async def saved(self) -> Sequence[SavedPeer]:
-        return ()
-
-    async def remember(self, node_id: bytes, address: Address) -> None:
-        pass
-
-    async def forget(self, node_id: bytes) -> None:
-        pass
-
-    async def addresses(self, node_id: bytes) -> Sequence[Address]:
-        return ()
-
-
 class NoChannels:
     def state_of(self, node_id: bytes) -> str | None:
         return None
+
+    def is_known(self, node_id: bytes) -> bool:
+        return False
 
 
 @dataclass
@@ -155,8 +145,9 @@ async def under_flood(peers: int, measure: Callable[[PeerManager], Awaitable[Row
         bus=EventBus(),
         clock=SystemClock(),
         budget=LoopBudget(),
-        book=NoBook(),
+        book=NothingKept(),
         channels=NoChannels(),
+        config=PeerConfig(limits=UNTHROTTLED),
     )
     (address,) = await manager.listen(["127.0.0.1:0"])
     child = None

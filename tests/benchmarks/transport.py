@@ -1,101 +1,54 @@
-"""Messages a second through our transport over loopback, both ends in one thread, beside the bare AEAD calls.
+"""Messages a second over loopback, both ends in one thread, beside Electrum's transport and the bare AEAD calls.
 
-    python -m tests.benchmarks.transport [--seconds 1.0] [--rounds 5]
+    python -m tests.benchmarks.transport [--seconds 1.0] [--rounds 7] [--sizes 60 430 65535] [--qt]
 
 Rows are medians of interleaved rounds on asyncio's own loop, by the process's own processor time: on an idle machine
 that is the wall clock, on a shared one it is what can be compared. `bare` seals and opens one message with the two
-AEAD calls each way that BOLT 8 asks for, and nothing else; `transport` hands every message to an owner that counts;
-`session` is two whole peer managers, from `send` to the handler's table, with messages that are ignored there.
+AEAD calls each way that BOLT 8 asks for, and nothing else; `electrum` is Electrum's `lntransport` (see `electrum.py`);
+`transport` is ours and hands every message to an owner that counts; `session` is two whole peer managers, from `send`
+to the handler's table, with messages that are ignored there. `--qt` adds `transport` in the window's loop.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
-import statistics
+import os
 import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from core.base.clock import SystemClock
-from core.base.events import EventBus
 from core.bolt.keys import NodeKey
-from core.bolt.networks import NETWORKS
-from core.bolt.noise import NoiseConnection, NoiseError
+from core.bolt.noise import NoiseConnection
 from core.peers.budget import LoopBudget
 from core.peers.limits import Limits
-from core.peers.manager import PeerManager
 from core.peers.transport import Transport
-from core.peers.values import SavedPeer
+from tests.benchmarks import electrum
+from tests.benchmarks.support import Counting, Row, batch_of, interleaved, manager, told
 
 SIZES = (60, 430, 65_535)
-_BATCH = 64
-_IGNORED_TYPE = b"\x02\x01"
-"""`onion_message`, which a node that does not offer to relay any lets pass at any length."""
-
-
-class _Counts:
-    """A transport's owner that only counts."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.ready = asyncio.Event()
-
-    def opened(self) -> None:
-        return None
-
-    def authenticated(self) -> None:
-        self.ready.set()
-
-    def received(self, message: bytes) -> None:
-        self.count += 1
-
-    def noise_failed(self, error: NoiseError) -> None:
-        raise error
-
-    def crashed(self, error: Exception) -> None:
-        raise error
-
-    def not_reading(self) -> None:
-        raise RuntimeError("not reading")
-
-    def lost(self, error: BaseException | None) -> None:
-        self.ready.set()
-
-
-class _Book:
-    async def saved(self) -> list[SavedPeer]:
-        return []
-
-    async def remember(self, node_id: bytes, address: object) -> None:
-        return None
-
-    async def forget(self, node_id: bytes) -> None:
-        return None
-
-    async def addresses(self, node_id: bytes) -> list[object]:
-        return []
-
-    def state_of(self, node_id: bytes) -> str | None:
-        return None
+_IGNORED_TYPE = b"\x00\x07"
+"""`peer_storage`, which a node that keeps nothing for others lets pass at any length."""
 
 
 async def bare(size: int, seconds: float) -> float:
     """Two seals and two opens a message, one AEAD object a direction, nonces made beforehand."""
     sender, receiver = ChaCha20Poly1305(bytes(32)), ChaCha20Poly1305(bytes(32))
     nonces = [struct.pack("<4xQ", count) for count in range(1000)]
-    header, body = struct.pack(">H", size), bytes(size)
+    header, body, batch = struct.pack(">H", size), bytes(size), batch_of(size)
     count, began = 0, time.process_time()
     while (elapsed := time.process_time() - began) < seconds:
-        for at in range(0, 2 * _BATCH, 2):
+        for at in range(0, 2 * batch, 2):
             first = sender.encrypt(nonces[at], header, None)
             second = sender.encrypt(nonces[at + 1], body, None)
             receiver.decrypt(nonces[at], first, None)
             receiver.decrypt(nonces[at + 1], second, None)
-        count += _BATCH
+        count += batch
     return count / elapsed
 
 
@@ -103,7 +56,7 @@ async def transport(size: int, seconds: float) -> float:
     """Two transports, nothing above them."""
     loop, budget, clock = asyncio.get_running_loop(), LoopBudget(), SystemClock()
     alice, bob = NodeKey.generate(), NodeKey.generate()
-    sending, counting = _Counts(), _Counts()
+    sending, counting = Counting(), Counting()
     receiver = Transport(NoiseConnection.responder(bob), counting, budget, Limits(), clock)
     server = await loop.create_server(lambda: receiver, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -111,47 +64,37 @@ async def transport(size: int, seconds: float) -> float:
     await loop.create_connection(lambda: sender, "127.0.0.1", port)
     await sending.ready.wait()
     await counting.ready.wait()
-    rate = await _rate(sender, lambda: counting.count, bytes(size), seconds)
+    rate = await messages_a_second(sender, lambda: counting.count, bytes(size), seconds)
     sender.abort()
     receiver.abort()
+    await sending.gone.wait()
+    await counting.gone.wait()
     server.close()
-    await asyncio.sleep(0)
     return rate
 
 
 async def session(size: int, seconds: float) -> float:
     """Two managers, a message type that the receiving one looks up and lets pass."""
-    budget = LoopBudget()
-    managers = [
-        PeerManager(
-            key=NodeKey.generate(),
-            network=NETWORKS["regtest"],
-            bus=EventBus(),
-            clock=SystemClock(),
-            budget=budget,
-            book=_Book(),  # type: ignore[arg-type]
-            channels=_Book(),
-        )
-        for _ in range(2)
-    ]
-    (address,) = await managers[1].listen(["127.0.0.1:0"])
-    await managers[0].connect(managers[1]._key.node_id, address.host, address.port)
-    (sender,) = managers[0]._sessions
+    budget, key = LoopBudget(), NodeKey.generate()
+    caller, called = manager(NodeKey.generate(), budget), manager(key, budget)
+    (address,) = await called.listen(["127.0.0.1:0"])
+    await caller.connect(key.node_id, address.host, address.port)
+    (sender,) = caller._sessions
     message = _IGNORED_TYPE + bytes(size - 2)
-    rate = await _rate(sender.transport, lambda: managers[1].messages_in, message, seconds)
-    for manager in managers:
-        await manager.aclose()
+    rate = await messages_a_second(sender.transport, lambda: called.messages_in, message, seconds)
+    await caller.aclose()
+    await called.aclose()
     return rate
 
 
-async def _rate(sender: Transport, received: Callable[[], int], message: bytes, seconds: float) -> float:
-    send = sender.send
-    first, began = received(), time.process_time()
-    sent = 0
+async def messages_a_second(sender: Transport, received: Callable[[], int], message: bytes, seconds: float) -> float:
+    """Send for so many seconds of processor time, then wait until all has arrived."""
+    send, batch = sender.send, batch_of(len(message))
+    first, sent, began = received(), 0, time.process_time()
     while time.process_time() - began < seconds:
-        for _ in range(max(1, min(_BATCH, 256_000 // len(message)))):
+        for _ in range(batch):
             send(message)
-            sent += 1
+        sent += batch
         if sender.peer_is_slow:
             await sender.writable()
         await asyncio.sleep(0)
@@ -160,31 +103,38 @@ async def _rate(sender: Transport, received: Callable[[], int], message: bytes, 
     return sent / (time.process_time() - began)
 
 
-ROWS: dict[str, Callable[[int, float], Awaitable[float]]] = {"bare": bare, "transport": transport, "session": session}
+def in_qt(size: int, seconds: float) -> Callable[[], Any]:
+    """`transport` in the window's loop, run to its end from within the row."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from PySide6.QtWidgets import QApplication
 
+    from gui.loop import LeydenLoop
 
-def measured(size: int, seconds: float, rounds: int) -> dict[str, float]:
-    """Median messages a second of each row."""
-    rates: dict[str, list[float]] = {name: [] for name in ROWS}
-    for _ in range(rounds):
-        for name, row in ROWS.items():
-            gc.collect()
-            rates[name].append(asyncio.run(row(size, seconds)))
-    return {name: statistics.median(values) for name, values in rates.items()}
+    qt = QApplication.instance() or QApplication(["transport"])
+
+    def run() -> float:
+        with asyncio.Runner(loop_factory=lambda: LeydenLoop(qt)) as runner:  # type: ignore[arg-type]
+            return runner.run(transport(size, seconds))
+
+    return run
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--qt", action="store_true", help="also in the window's loop")
     options = parser.parse_args()
-    print(f"{'bytes':>6} {'row':>10} {'messages/s':>12} {'of bare':>8}")
     for size in options.sizes:
-        rates = measured(size, options.seconds, options.rounds)
-        for name, rate in rates.items():
-            print(f"{size:>6} {name:>10} {rate:>12,.0f} {rate / rates['bare']:>8.2f}")
+        rows: dict[str, Row] = {"bare": partial(bare, size, options.seconds)}
+        if electrum.load() is not None:
+            rows["electrum"] = partial(electrum.transport, size, options.seconds)
+        rows["transport"] = partial(transport, size, options.seconds)
+        rows["session"] = partial(session, size, options.seconds)
+        others = {"qt transport": in_qt(size, options.seconds)} if options.qt else {}
+        print(told(f"{size} bytes", interleaved(rows, options.rounds, others)), flush=True)
 
 
 if __name__ == "__main__":

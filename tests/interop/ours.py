@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from core.base.clock import SystemClock
 from core.base.events import ConnectFailed, CustomMessage, Direction, Event, EventBus, PeerConnected, PeerDisconnected
-from core.bolt.address import Address
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
+from core.peers.book import NothingKept
 from core.peers.budget import LoopBudget
 from core.peers.events import PeerNotice
 from core.peers.limits import Limits
 from core.peers.manager import ClosedConnection, PeerConfig, PeerManager
 from core.peers.reasons import CloseReason
-from core.peers.values import SavedPeer
 
 E_ = TypeVar("E_", bound=Event)
 REGTEST = NETWORKS["regtest"]
@@ -92,25 +91,12 @@ class OurNode:
         self.manager.send_custom(node_id, message_type.to_bytes(2, "big") + payload)
 
 
-class NothingKept:
-    """A peer book that forgets."""
-
-    async def saved(self) -> Sequence[SavedPeer]:
-        return []
-
-    async def remember(self, node_id: bytes, address: Address) -> None:
-        return None
-
-    async def forget(self, node_id: bytes) -> None:
-        return None
-
-    async def addresses(self, node_id: bytes) -> Sequence[Address]:
-        return []
-
-
 class NoChannels:
     def state_of(self, node_id: bytes) -> str | None:
         return None
+
+    def is_known(self, node_id: bytes) -> bool:
+        return False
 
 
 @asynccontextmanager

@@ -193,6 +193,7 @@ class FakeNode:
         self.lightning: FakeLightning | None = None
         self.fake_peers = FakePeers(self.bus, self.clock)
         self.practice_peers: tuple[PracticePeer, ...] = ()
+        self.onion_address: Address | None = None
         self.activations = 0
         self.cancelled = 0
         self.stop_requests = 0

@@ -22,34 +22,41 @@ from core.base.events import (
 from core.bolt.address import Address
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
+from core.peers.book import NothingKept
+from core.peers.bootstrap import DnsBootstrap
 from core.peers.budget import LoopBudget
 from core.peers.events import PeerNotice
+from core.peers.hooks import NO_HOOKS, PeerHooks
 from core.peers.manager import PeerManager
+from core.peers.readiness import ChannelReadiness
 from core.peers.reasons import CloseCode, CloseReason
 from core.peers.resolve import Resolver
-from core.peers.values import PeerConfig, SavedPeer
+from core.peers.values import Learnt, PeerConfig, SavedPeer
 
 WAIT_S = 5.0
 _EVENTS = (ConnectFailed, ConnectProgress, CustomMessage, PeerConnected, PeerDisconnected, PeerNotice)
 E_ = TypeVar("E_", bound=Event)
 
 
-class Book:
+class Book(NothingKept):
     """A peer book in memory."""
 
     def __init__(self) -> None:
         self.kept: dict[bytes, list[Address]] = {}
+        self.learnt: dict[bytes, Learnt] = {}
+        """Where the first address of a peer came from."""
 
     async def saved(self) -> list[SavedPeer]:
         return [SavedPeer(node_id, tuple(addresses)) for node_id, addresses in self.kept.items()]
 
-    async def remember(self, node_id: bytes, address: Address) -> None:
+    async def remember(self, node_id: bytes, address: Address, learnt: Learnt = Learnt.CONNECT) -> None:
+        self.learnt.setdefault(node_id, learnt)
         addresses = self.kept.setdefault(node_id, [])
         if address not in addresses:
             addresses.append(address)
 
-    async def forget(self, node_id: bytes) -> None:
-        self.kept.pop(node_id, None)
+    async def forget(self, node_id: bytes) -> bool:
+        return self.kept.pop(node_id, None) is not None
 
     async def addresses(self, node_id: bytes) -> list[Address]:
         return list(self.kept.get(node_id, ()))
@@ -63,6 +70,12 @@ class Channels:
 
     def state_of(self, node_id: bytes) -> str | None:
         return self.states.get(node_id)
+
+    def is_known(self, node_id: bytes) -> bool:
+        return node_id in self.states
+
+    def counts(self) -> dict[bytes, int]:
+        return dict.fromkeys(self.states, 1)
 
 
 async def resolves_nothing(name: str, port: int) -> Sequence[Address]:
@@ -131,6 +144,9 @@ async def node(
     budget: LoopBudget | None = None,
     book: Book | None = None,
     config: PeerConfig | None = None,
+    hooks: PeerHooks = NO_HOOKS,
+    bootstrap: DnsBootstrap | None = None,
+    readiness: ChannelReadiness | None = None,
     **limits: float,
 ) -> AsyncIterator[TestNode]:
     """A manager that listens on loopback; `limits` replace those of the configuration."""
@@ -148,6 +164,9 @@ async def node(
         book=book,
         channels=channels,
         config=config,
+        hooks=hooks,
+        bootstrap=bootstrap,
+        readiness=readiness,
         resolver=resolver,
         chance=random.Random(1),
     )

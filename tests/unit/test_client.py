@@ -13,6 +13,9 @@ import pytest
 
 import core
 from core import client
+from core.rpc.commands import progress
+from tests.support.peers import turns
+from tests.support.raw_peer import RawListener
 from tests.unit.rpc.parts import served
 
 
@@ -53,6 +56,7 @@ def test_a_filter_goes_with_the_request() -> None:
         ((), "which METHOD?"),
         (("--nope", "m"), "unknown option --nope"),
         (("m", "--network"), "--network wants a value"),
+        (("-N", "loud", "m"), "'loud' is none of io, debug, info, unusual, broken, none"),
         (("--network", "mars", "m"), "'mars' is none of bitcoin, testnet, testnet4, signet, regtest"),
         (("-k", "m", "novalue"), "Expected key=value in 'novalue'"),
         (("m", "[1,]"), "an argument is no valid JSON"),
@@ -128,6 +132,63 @@ async def test_help_is_shown_as_plain_lines_unless_json_is_wanted() -> None:
         assert json.loads(out)["help"][0]["command"] == "stop"
         code, out, _ = await _run("--rpc-file", rpc.path, "help", "stop")
         assert out.splitlines() == ["command=stop", "category=utility", "description=Shut down the node"]
+
+
+async def test_answers_come_in_the_format_that_is_wanted() -> None:
+    async with served() as rpc:
+        where = ("--rpc-file", rpc.path)
+        raw = (await _run(*where, "-R", "-l", '{"alias":true,"our_features":{"init":true}}', "getinfo"))[1]
+        assert raw == '{"alias":"practice jar","our_features":{"init":"20000080a202"}}\n'
+        code, raw, _ = await _run(*where, "--raw", "nope")
+        assert (code, raw) == (1, '{"code":-32601,"message":"Unknown command \'nope\'"}\n')
+        _, flat, _ = await _run(*where, "-F", "getinfo")
+        lines = flat.splitlines()
+        assert {"alias=practice jar", "num_peers=0", "our_features.init=20000080a202"} <= set(lines)
+        assert f"binding[0].port={rpc.node.manager.bound[0].port}" in lines
+        _, flat, _ = await _run(*where, "--flat", "help", "stop")
+        assert flat.splitlines()[0] == "help[0].command=stop"
+        assert "format-hint" not in flat
+        _, human, _ = await _run(*where, "-H", "-l", '{"alias":true}', "getinfo")
+        assert human == "practice jar\n"
+
+
+async def test_the_progress_of_a_long_connect_is_told_on_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PROGRESS_AFTER_S", 0.0)
+    async with served() as rpc, RawListener() as peer:
+        uri = f"{peer.node_id.hex()}@127.0.0.1:{peer.port}"
+        for option, told in ((), "# 3 of 3\n"), (("-N", "none"), ""):
+            asking = asyncio.create_task(_run("--rpc-file", rpc.path, *option, "connect", uri))
+            accepted = await peer.accept()
+            await turns(20)
+            await accepted.exchange_init()
+            code, out, err = await asking
+            assert (code, json.loads(out)["id"], err[-len(told) or None :]) == (0, peer.node_id.hex(), told)
+            await rpc.node.manager.disconnect(peer.node_id)
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"), [("info", "# two?words\n# three\n"), ("broken", "# three\n"), ("none", "")]
+)
+async def test_messages_are_shown_from_the_wanted_level_on(level: str, shown: str, tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sent = b""
+        while b'"method":"m"' not in sent:
+            sent += await reader.readuntil(b"}")
+        request_id = json.loads(sent[sent.rindex(b'{"jsonrpc"') :])["id"]
+        for said, words, about in (
+            ("debug", "one", request_id),
+            ("info", "two\x1bwords", request_id),
+            ("broken", "three", request_id),
+            ("broken", "of another", "another"),
+        ):
+            params = {"id": about, "level": said, "message": words}
+            writer.write(json.dumps({"jsonrpc": "2.0", "method": "message", "params": params}).encode() + b"\n\n")
+        writer.write(json.dumps({"jsonrpc": "2.0", "id": request_id, "result": {}}).encode() + b"\n\n")
+        writer.close()
+
+    path = os.path.relpath(tmp_path / "s")
+    async with await asyncio.start_unix_server(answer, path):
+        assert await _run("--rpc-file", path, "-N", level, "m") == (0, "{}\n", shown)
 
 
 async def _answering(raw: bytes, folder: Path) -> tuple[int, str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.rpc.commands import connecting, helping, messages, node
+from core.rpc.commands import connecting, helping, messages, node, saved
 from core.rpc.commands.base import Command
 
 COMMANDS: dict[str, Command] = {
@@ -13,14 +13,20 @@ COMMANDS: dict[str, Command] = {
         connecting.CONNECT,
         node.DEPRECATIONS,
         connecting.DISCONNECT,
+        saved.FORGETPEER,
         node.GETINFO,
         helping.HELP,
+        saved.LISTBANS,
         node.LISTCONFIGS,
         messages.LISTCUSTOMMSGS,
+        connecting.LISTNETWORKEVENTS,
         connecting.LISTPEERS,
+        saved.LISTSAVEDPEERS,
         node.NOTIFICATIONS,
         connecting.PING,
         messages.SENDCUSTOMMSG,
+        saved.SETBAN,
+        saved.SETPEER,
         node.STOP,
     )
 }

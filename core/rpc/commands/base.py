@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.rpc.face import NodeFace
+from core.rpc.network_events import NetworkEvents
 from core.rpc.params import Param
 from core.rpc.tokens import Token
 
@@ -17,8 +18,15 @@ Json = dict[str, Any]
 class Caller(Protocol):
     """The client behind a request; lives as long as its connection."""
 
-    notifications: bool
-    """Whether it asked to be told of what happens."""
+    @property
+    def notifications(self) -> bool:
+        """Whether it asked to be told of what happens."""
+
+    def enable_notifications(self, enable: bool, request_id: str) -> None:
+        """As the request of that id asks."""
+
+    def tell_progress(self, request_id: str, number: int, total: int, words: str) -> None:
+        """Its request has come to stage `number` (from 0) of `total`; told at once, before the reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,9 @@ class Context:
     commands: Mapping[str, Command]
     params: Token
     """As they were sent."""
+    network_events: NetworkEvents
+    request_id: str
+    """As it was written, quotes included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +59,12 @@ class Command:
     """Whether it works until the node is active."""
     extra_params: bool = False
     """Whether parameters that are not declared are let through."""
+    usage_words: str | None = None
+    """How the parameters are shown, where they are not declared."""
 
     @property
     def usage(self) -> str:
         """As CLN's `help` prints it."""
+        if self.usage_words is not None:
+            return f"{self.name} {self.usage_words}".rstrip()
         return " ".join([self.name, *(param.usage for param in self.params)])

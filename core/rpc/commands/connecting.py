@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from core.bolt.address import Address, AddressError, AddressKind, NodeIdError, parse_node_id, split_host_port
 from core.bolt.messages import MAX_PING_IGNORED_BYTES
@@ -10,13 +11,16 @@ from core.bolt.wire import MAX_MESSAGE_BYTES
 from core.peers.errors import PeerNotConnected, PingTooLong, PongTooLong, UnknownPeer
 from core.peers.resolve import resolve_host
 from core.rpc.commands.base import Command, Context, Json
-from core.rpc.commands.shapes import connected_object, peer_object
+from core.rpc.commands.progress import telling_progress
+from core.rpc.commands.shapes import absent_peer_object, connected_object, network_event_object, peer_object
 from core.rpc.errors import INVALID_PARAMS, RpcError
-from core.rpc.params import BadParam, Param, Scope, boolean, decimal, integer, node_id, optional
+from core.rpc.params import BadParam, Param, Scope, boolean, decimal, integer, node_id, optional, whole_number
 from core.rpc.tokens import Token
 
 _HOST_TWICE = "Can't specify host as both xxx@yyy and separate argument"
 _PORT_TWICE = "Can't specify port as both xxx@yyy:port and separate argument"
+_INDEXES = ("created", "updated", "deleted")
+"""CLN's; an event is never changed, so the order is always that of creation."""
 _LOG_LEVELS = ("io", "debug", "info", "unusual")
 
 
@@ -68,7 +72,8 @@ async def _check_connect(context: Context, *, id: bytes, host: str | None, port:
     """All that can be said without asking the network: a name is looked up only when we really connect."""
     _check_given(host, port)
     if host is not None:
-        await resolve_host(host, port, context.node.network.default_port, _any_name)
+        resolver = None if context.node.settings.always_use_proxy else _any_name
+        await resolve_host(host, port, context.node.network.default_port, resolver)
 
 
 async def _any_name(name: str, port: int) -> list[Address]:
@@ -77,7 +82,8 @@ async def _any_name(name: str, port: int) -> list[Address]:
 
 async def _connect(context: Context, *, id: bytes, host: str | None, port: int | None) -> Json:  # noqa: A002
     _check_given(host, port)
-    return connected_object(await context.node.peers.connect(id, host, port))
+    with telling_progress(context, id):
+        return connected_object(await context.node.peers.connect(id, host, port))
 
 
 CONNECT = Command(
@@ -98,11 +104,15 @@ class _PeerId:
     text: str
 
 
-def _peer_id(token: Token, _scope: Scope) -> _PeerId:
+def _known_peer(token: Token, scope: Scope) -> _PeerId:
+    """A peer that CLN would know. It says so as it comes upon the id, before what follows (param_peer)."""
     try:
-        return _PeerId(parse_node_id(token.text), token.text)
+        peer = _PeerId(parse_node_id(token.text), token.text)
     except NodeIdError:
         raise BadParam("invalid peer id") from None
+    if not scope.node.peers.is_known(peer.node_id):
+        raise _unknown(peer)
+    return peer
 
 
 def _unknown(peer: _PeerId) -> RpcError:
@@ -110,8 +120,7 @@ def _unknown(peer: _PeerId) -> RpcError:
 
 
 def _check_disconnect(context: Context, *, id: _PeerId, force: bool) -> None:  # noqa: A002
-    if context.node.peers.peer(id.node_id) is None:
-        raise _unknown(id)
+    context.node.peers.check_disconnect(id.node_id, force=force)
 
 
 async def _disconnect(context: Context, *, id: _PeerId, force: bool) -> Json:  # noqa: A002
@@ -128,7 +137,7 @@ DISCONNECT = Command(
     "Disconnect from {id} that has previously been connected to using connect; with {force} set, even if it has a "
     "current channel",
     _disconnect,
-    (Param("id", _peer_id), optional("force", boolean, default=False)),
+    (Param("id", _known_peer), optional("force", boolean, default=False)),
     verify=_check_disconnect,
 )
 
@@ -140,16 +149,55 @@ def _level(token: Token, _scope: Scope) -> str:
 
 
 def _listpeers(context: Context, *, id: bytes | None, level: str | None) -> Json:  # noqa: A002
-    peers = context.node.peers.peers()
-    return {"peers": [peer_object(peer, log=level is not None) for peer in peers if id in (None, peer.node_id)]}
+    peers = context.node.peers
+    channels = peers.channel_counts()
+    rows = {peer.node_id: peer_object(peer, channels=channels.pop(peer.node_id, 0)) for peer in peers.peers()}
+    rows |= {peer_id: absent_peer_object(peer_id, channels=count) for peer_id, count in channels.items()}
+    log: Json = {} if level is None else {"log": []}
+    return {"peers": [row | log for peer_id, row in rows.items() if id in (None, peer_id)]}
 
 
 LISTPEERS = Command(
     "listpeers",
     "network",
-    "Show the connected peers, or only {id}; {level} adds an empty log to each, since none is kept by peer",
+    "Show the peers that are connected or have a channel, or only {id}; {level} adds an empty log to each, since none "
+    "is kept by peer",
     _listpeers,
     (optional("id", node_id), optional("level", _level)),
+)
+
+
+def _index(token: Token, _scope: Scope) -> str:
+    if token.text not in _INDEXES:
+        raise BadParam("unknown index")
+    return token.text
+
+
+def _listnetworkevents(
+    context: Context,
+    *,
+    id: bytes | None,  # noqa: A002
+    index: str | None,
+    start: int,
+    limit: int | None,
+) -> Json:
+    found = islice(context.network_events.since(start, id), limit)
+    return {"networkevents": [network_event_object(event) for event in found]}
+
+
+LISTNETWORKEVENTS = Command(
+    "listnetworkevents",
+    "network",
+    "List how connections came about, failed, ended and answered pings, oldest first: of all peers or of {id}, from "
+    "number {start} of {index} on, at most {limit}. The latest are kept, until the node stops",
+    _listnetworkevents,
+    (
+        optional("id", node_id),
+        optional("index", _index),
+        optional("start", whole_number, default=0),
+        optional("limit", integer),
+    ),
+    before_active=True,
 )
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from core.base.events import CustomMessage, Direction
-from core.bolt.types import MESSAGE_TYPES
 from core.bolt.wire import MAX_MESSAGE_BYTES
-from core.peers.errors import CustomTypeEven, CustomTypeInternal, NoSuchPeer
 from core.rpc.commands.base import Command, Context, Json
 from core.rpc.params import BadParam, Param, Scope, decimal, node_id, optional, whole_number
 from core.rpc.tokens import Token
@@ -27,15 +25,7 @@ def _message(token: Token, _scope: Scope) -> bytes:
 
 
 def _check_custom(context: Context, *, node_id: bytes, msg: bytes) -> None:
-    """What `send_custom` looks at, in its order and CLN's: the type before the peer."""
-    number = int.from_bytes(msg[:2], "big")
-    info = MESSAGE_TYPES.get(number)
-    if info is not None and info.cln_refused:
-        raise CustomTypeInternal(type=number, name=info.name)
-    if number % 2 == 0:
-        raise CustomTypeEven(type=number)
-    if context.node.peers.peer(node_id) is None:
-        raise NoSuchPeer(node_id=node_id)
+    context.node.peers.check_custom(node_id, msg)
 
 
 def _sendcustommsg(context: Context, *, node_id: bytes, msg: bytes) -> Json:

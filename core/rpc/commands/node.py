@@ -27,7 +27,7 @@ def _getinfo(context: Context) -> Json:
         "num_pending_channels": 0,
         "num_active_channels": 0,
         "num_inactive_channels": 0,
-        "address": [],
+        "address": [] if node.onion_address is None else [address_object(node.onion_address)],
     }
     if not node.settings.offline:
         info["binding"] = [address_object(address) for address in (node.peers.bound if node.active else ())]
@@ -38,11 +38,12 @@ def _getinfo(context: Context) -> Json:
         "fees_collected_msat": 0,
         "lightning-dir": str(node.paths.folder),
         # Nothing is announced, so only what `init` carries is offered.
-        "our_features": {"init": _init_features(node), "node": "", "channel": "", "invoice": ""},
+        "our_features": {"init": init_features(node), "node": "", "channel": "", "invoice": ""},
     }
 
 
-def _init_features(node: NodeFace) -> str:
+def init_features(node: NodeFace) -> str:
+    """What our `init` offers, in hex."""
     if node.settings.dev_offer_gossip_queries:
         return combine(LEYDEN_FEATURES, from_bits([GOSSIP_QUERIES_BIT])).hex()
     return LEYDEN_FEATURES.hex()
@@ -97,7 +98,7 @@ STOP = Command("stop", "utility", "Shut down the node", _stop, before_active=Tru
 
 
 def _notifications(context: Context, *, enable: bool) -> Json:
-    context.caller.notifications = enable
+    context.caller.enable_notifications(enable, context.request_id)
     return {}
 
 
@@ -105,7 +106,8 @@ NOTIFICATIONS = Command(
     "notifications",
     "utility",
     "Enable notifications on this connection for {enable}: custommsg, connect and disconnect, each with the payload of "
-    "CLN's notification of that name. They come while no request of the connection is under way",
+    "CLN's notification of that name, and activation's progress. They come while no request of the connection is under "
+    "way. While a connect takes long, its progress comes before its reply",
     _notifications,
     (Param("enable", boolean),),
     before_active=True,

@@ -90,6 +90,20 @@ async def test_an_active_channel_is_found_behind_a_closed_one() -> None:
     await database.aclose()
 
 
+async def test_a_peer_is_known_by_its_channels_until_the_last_is_closed() -> None:
+    database = await Database.open(None)
+    records = await ChannelRecords.open(database, ManualClock())
+    assert records.counts() == {}
+    await records.put(replace(RECORD, channel_id=b"e" * 32, state=ChannelState.ONCHAIN))
+    await records.put(UNCONFIRMED)
+    assert records.counts() == {PEER: 2}
+    await records.put(replace(UNCONFIRMED, state=ChannelState.CLOSED))
+    assert (records.counts(), records.is_known(PEER)) == ({PEER: 1}, True)
+    await records.put(replace(RECORD, channel_id=b"e" * 32, state=ChannelState.CLOSED))
+    assert (records.counts(), records.is_known(PEER)) == ({}, False)
+    await database.aclose()
+
+
 async def test_records_are_held_against_the_tip() -> None:
     database = await Database.open(None)
     records = await ChannelRecords.open(database, ManualClock())

@@ -125,6 +125,22 @@ def test_the_own_uri_is_short_to_see_and_whole_to_copy(window: MainWindow, node:
     assert QGuiApplication.clipboard().text() == f"{node.node_id.hex()}@127.0.0.1:9735"
 
 
+def test_a_local_socket_is_offered_only_when_there_is_nothing_else(window: MainWindow, node: FakeNode) -> None:
+    local = Address(AddressKind.LOCAL, "/run/leyden.sock", 0)
+    node.fake_peers.bound = (local, Address(AddressKind.IPV4, "127.0.0.1", 9735))
+    node.run()
+    window.bridge.flush()
+    assert window.top.uri == f"{short_id(node.node_id)}@127.0.0.1:9735"
+
+
+def test_the_onion_address_is_offered_before_all_others(window: MainWindow, node: FakeNode) -> None:
+    node.onion_address = Address(AddressKind.TORV3, "a" * 56 + ".onion", 9735)
+    node.run()
+    window.bridge.flush()
+    window.actions_table[ActionId.COPY_URI].trigger()
+    assert QGuiApplication.clipboard().text() == f"{node.node_id.hex()}@{node.onion_address}"
+
+
 def test_an_address_that_nobody_can_use_is_not_offered(window: MainWindow, node: FakeNode) -> None:
     node.fake_peers.bound = (Address(AddressKind.IPV4, "0.0.0.0", 9735),)
     node.run()

@@ -42,7 +42,8 @@ def _example(kind: type[LeydenError]) -> LeydenError:
         if name in ("self", "facts"):
             continue
         hint = hints[name]
-        facts[name] = {int: 7, object: 7, str: "text", bytes: node_id(3), Path: Path("/some/where")}.get(hint)
+        samples = {int: 7, float: 7.0, object: 7, str: "text", bytes: node_id(3), Path: Path("/some/where")}
+        facts[name] = samples.get(hint)
         if hint == tuple[AddressAttempt, ...]:
             facts[name] = (AddressAttempt("1.2.3.4:9735", ConnectPhase.DIALLING, "Connection refused"),)
     return kind(**facts)
@@ -85,6 +86,13 @@ def test_each_attempt_says_what_to_do(reason: str, remedy: str) -> None:
     words = attempt_words(AddressAttempt("203.0.113.7:9735", ConnectPhase.DIALLING, reason), "02ab…9f3c")
     assert words.startswith("203.0.113.7:9735: ")
     assert remedy in words
+
+
+def test_what_the_proxy_said_is_not_taken_for_the_peers_word() -> None:
+    attempt = AddressAttempt("a.onion:9735", ConnectPhase.DIALLING, "Connection refused", "host unreachable")
+    assert attempt_words(attempt, "02ab…9f3c") == (
+        "a.onion:9735: the proxy could not reach it (host unreachable). It may be offline."
+    )
 
 
 def test_every_attempt_of_a_failed_connect_is_listed() -> None:

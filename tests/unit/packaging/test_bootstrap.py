@@ -54,6 +54,33 @@ def test_what_the_system_lacks_ends_with_words_and_exit_2(
     assert "the one command" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [["ten"], ["-1"], ["0"], ["1", "2"]])
+def test_fuzz_takes_whole_seconds_and_nothing_else(bootstrap: ModuleType, arguments: list[str]) -> None:
+    with pytest.raises(bootstrap.NotPossible, match="one number"):
+        bootstrap.fuzz(arguments)
+
+
+def test_fuzz_tells_where_it_cannot_run(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap.platform, "machine", lambda: "arm64")
+    with pytest.raises(bootstrap.NotPossible, match="Linux x86_64 only"):
+        bootstrap.fuzz([])
+
+
+def test_endurance_runs_the_hostile_peers_and_ends_as_they_do(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        ran.append(command[1:])
+        return subprocess.CompletedProcess(command, 1)
+
+    monkeypatch.setattr(bootstrap, "prepare", lambda **_: None)
+    monkeypatch.setattr(bootstrap.subprocess, "run", run)
+    assert bootstrap.main(["endurance", "--seconds", "5"]) == 1
+    assert ran == [["-m", "tests.endurance.hostility", "--seconds", "5"]]
+
+
 def test_an_unknown_benchmark_is_told_the_known_ones(bootstrap: ModuleType) -> None:
     with pytest.raises(bootstrap.NotPossible, match=r"no benchmark 'tock'; there are .*tick"):
         bootstrap.bench(["tock"])

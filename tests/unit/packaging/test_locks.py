@@ -21,7 +21,9 @@ LOCKS = sorted((ROOT / "packaging" / "requirements").glob("*.txt"))
 IMPORT_NAMES = {
     "PySide6-Essentials": "PySide6",
     "SecretStorage": "secretstorage",
+    "dnspython": "dns",
     "google-crc32c": "google_crc32c",
+    "python-socks": "python_socks",
 }
 LDK_LOCK = ROOT / "packaging" / "counterparts" / "ldk" / "package-lock.json"
 

@@ -190,7 +190,7 @@ async def test_addresses_are_tried_one_after_the_other_and_every_failure_is_kept
     name = Address(AddressKind.DNS, "nowhere.invalid", 9735)
     async with node() as a:
         somebody = NodeKey.generate().node_id
-        a.book.kept[somebody] = [onion, DEAD_IPV4, name, Address(AddressKind.IPV6, "::1", 1)]
+        a.book.kept[somebody] = [DEAD_IPV4, onion, name, Address(AddressKind.IPV6, "::1", 1)]
         attempts = await _attempts(asyncio.create_task(a.manager.connect(somebody)))
         assert [(attempt.address, attempt.phase, attempt.reason) for attempt in attempts] == [
             ("nowhere.invalid:9735", None, "getaddrinfo error 'Name or service not known'"),

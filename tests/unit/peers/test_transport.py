@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import pytest
+
 from core.base.clock import SystemClock
 from core.bolt.keys import NodeKey
 from core.bolt.noise import NoiseConnection, NoiseError
+from core.bolt.wire import OutOfRange
 from core.peers.budget import LoopBudget
 from core.peers.errors import NoSuchPeer
 from core.peers.limits import Limits
@@ -249,6 +252,24 @@ async def test_big_messages_do_not_pile_up_before_they_are_written() -> None:
     for _ in range(5):
         pair.transport.send(bytes(65_535))
     assert len(pair.socket.writes) == 5
+
+
+async def test_a_message_that_is_too_long_is_refused_where_it_is_sent_and_the_others_go_out() -> None:
+    pair = Pair(_ample())
+    pair.socket.writes.clear()
+    pair.transport.send(b"\x00\x01")
+    with pytest.raises(OutOfRange):
+        pair.transport.send(bytes(65_536))
+    await asyncio.sleep(0)
+    pair.peer.feed(b"".join(pair.socket.writes))
+    assert pair.peer.next_message() == b"\x00\x01"
+
+
+async def test_nothing_is_queued_before_the_handshake_is_complete() -> None:
+    transport = Transport(NoiseConnection.responder(NodeKey.generate()), Owner(), _ample(), Limits(), SystemClock())
+    transport.connection_made(FakeSocket())
+    transport.send(b"\x00\x01")
+    assert transport.unsent_bytes == 0
 
 
 async def test_a_peer_that_does_not_read_is_not_read_either_until_it_does() -> None:

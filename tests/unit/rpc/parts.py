@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from core.activation.errors import NodeNotActive
-from core.base.clock import SystemClock
+from core.base.clock import Clock, SystemClock
 from core.base.events import EventBus
 from core.base.paths import ProfilePaths
 from core.base.settings import Settings
+from core.bolt.address import Address
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
 from core.peers.budget import LoopBudget
@@ -33,13 +34,15 @@ class SmallNode:
     color = "3a4bd0"
     version = "0.1.0"
     block_height = 7
+    onion_address: Address | None = None
 
-    def __init__(self, folder: Path, *, active: bool = True, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, active: bool = True, clock: Clock | None = None, **settings: Any) -> None:
         self.settings = Settings(network="regtest", data_dir=folder, **settings)
         self.network = NETWORKS["regtest"]
         self.paths = ProfilePaths(folder, "regtest")
         self.paths.folder.mkdir(mode=0o700)
         self.bus = EventBus()
+        self.clock: Clock = clock or SystemClock()
         self.active = active
         self.key = NodeKey.generate()
         self.node_id = self.key.node_id
@@ -49,7 +52,7 @@ class SmallNode:
             key=self.key,
             network=self.network,
             bus=self.bus,
-            clock=SystemClock(),
+            clock=self.clock,
             budget=LoopBudget(),
             book=Book(),
             channels=self.channels,
@@ -126,10 +129,12 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served(*, active: bool = True, listen: bool = True, **settings: Any) -> AsyncIterator[Served]:
+async def served(
+    *, active: bool = True, listen: bool = True, clock: Clock | None = None, **settings: Any
+) -> AsyncIterator[Served]:
     """Everything up, and down again; pytest's own folders are too long for a socket."""
     with tempfile.TemporaryDirectory(prefix="ly") as folder:
-        node = SmallNode(Path(folder), active=active, **settings)
+        node = SmallNode(Path(folder), active=active, clock=clock, **settings)
         if listen:
             await node.manager.listen(["127.0.0.1:0"])
         server = await RpcServer.start(node, node.paths.socket)

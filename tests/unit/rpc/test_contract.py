@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from dataclasses import replace
 
 import pytest
 
+from core.bolt.address import Address, AddressKind
 from core.bolt.keys import NodeKey
 from tests.support.peers import node as peer_node
 from tests.support.peers import until
-from tests.support.raw_peer import RawListener
+from tests.support.raw_peer import RawListener, regtest_init
 from tests.unit.rpc.parts import Served, served
 
 ANY_ID = NodeKey(bytes(31) + b"\x01").node_id.hex()
@@ -274,9 +276,12 @@ DISCONNECT_REFUSED = [
     ([NO_POINT], invalid("id", "invalid peer id")),
     ([ANY_ID], (-32602, f"Unknown peer '{ANY_ID}'")),
     ([ANY_ID.upper()], (-32602, f"Unknown peer '{ANY_ID.upper()}'")),
-    ([ANY_ID, "true"], invalid("force", "should be 'true' or 'false'")),
-    ([ANY_ID, 1], invalid("force", "should be 'true' or 'false'")),
-    ({"id": ANY_ID, "force": None}, invalid("force", "should be 'true' or 'false'")),
+    # Parameters are looked at in the order they were sent, and whether the peer is known with its id.
+    ([ANY_ID, "true"], (-32602, f"Unknown peer '{ANY_ID}'")),
+    ({"id": ANY_ID, "force": None}, (-32602, f"Unknown peer '{ANY_ID}'")),
+    ({"force": "true", "id": ANY_ID}, invalid("force", "should be 'true' or 'false'")),
+    ({"force": 1, "id": "nope"}, invalid("force", "should be 'true' or 'false'")),
+    ({"force": None, "id": ANY_ID}, invalid("force", "should be 'true' or 'false'")),
     ([ANY_ID, None], (-32602, f"Unknown peer '{ANY_ID}'")),
 ]
 
@@ -440,6 +445,32 @@ async def test_listpeers_has_the_contracts_rows() -> None:
         )
 
 
+async def test_listpeers_names_peers_with_a_channel_also_when_they_are_away() -> None:
+    async with served() as rpc, rpc.client() as client, peer_node() as peer:
+        peer_id = await _connected(rpc, peer)
+        rpc.node.channels.states[peer.node_id] = "CHANNELD_NORMAL"
+        (row,) = (await client.result("listpeers", [peer_id]))["peers"]
+        assert (row["connected"], row["num_channels"]) == (True, 1)
+        await client.result("disconnect", [peer_id, True])
+        away = {"id": peer_id, "connected": False, "num_channels": 1, "features": ""}
+        found = await client.result("listpeers")
+        assert found == {"peers": [away]}
+        assert list(found["peers"][0]) == list(away)
+        assert await client.result("listpeers", [peer_id, "io"]) == {"peers": [away | {"log": []}]}
+        assert await client.result("listpeers", [ANY_ID]) == {"peers": []}
+
+
+async def test_listpeers_says_how_the_peer_sees_us() -> None:
+    async with served() as rpc, rpc.client() as client, RawListener() as listener:
+        asking = asyncio.create_task(client.result("connect", [listener.node_id.hex(), "127.0.0.1", listener.port]))
+        seen = Address(AddressKind.IPV4, "8.8.4.4", 9735)
+        await (await listener.accept()).exchange_init(replace(regtest_init(), remote_addr=seen))
+        await asking
+        (row,) = (await client.result("listpeers"))["peers"]
+        assert row["remote_addr"] == "8.8.4.4:9735"
+        assert list(row) == ["id", "connected", "num_channels", "netaddr", "remote_addr", "features"]
+
+
 async def test_getinfo_has_the_contracts_order_and_the_port_really_bound() -> None:
     async with served() as rpc, rpc.client() as client:
         (bound,) = rpc.node.manager.bound
@@ -454,6 +485,14 @@ async def test_getinfo_has_the_contracts_order_and_the_port_really_bound() -> No
         assert (info["network"], info["blockheight"], info["num_peers"]) == ("regtest", 7, 0)
         assert info["lightning-dir"] == str(rpc.node.paths.folder)
         assert info["our_features"] == {"init": "20000080a202", "node": "", "channel": "", "invoice": ""}
+
+
+async def test_getinfo_names_the_onion_service_while_tor_has_it() -> None:
+    async with served() as rpc, rpc.client() as client:
+        assert (await client.result("getinfo"))["address"] == []
+        onion = "a" * 56 + ".onion"
+        rpc.node.onion_address = Address(AddressKind.TORV3, onion, 9735)
+        assert (await client.result("getinfo"))["address"] == [{"type": "torv3", "address": onion, "port": 9735}]
 
 
 async def test_getinfo_of_an_offline_node_has_no_binding() -> None:
@@ -527,7 +566,7 @@ async def test_check_runs_nothing() -> None:
         assert not rpc.node.stop_requested.is_set()
 
 
-WORK_BEFORE_ACTIVE = {"getinfo", "help", "check", "notifications", "listconfigs", "stop"}
+WORK_BEFORE_ACTIVE = {"getinfo", "help", "check", "notifications", "listconfigs", "listnetworkevents", "stop"}
 
 
 async def test_until_the_node_is_active_only_a_few_commands_work() -> None:

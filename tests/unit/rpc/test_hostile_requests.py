@@ -64,5 +64,5 @@ def test_a_check_of_checks_is_refused_before_it_costs_anything() -> None:
     assert members is not None
     started = time.process_time()
     with pytest.raises(RpcError):
-        Dispatcher(None).run(read_request(members), None)  # type: ignore[arg-type]  # neither is asked
+        Dispatcher(None, None).run(read_request(members), None)  # type: ignore[arg-type]  # none is asked
     assert time.process_time() - started < _LONGEST_TURN_S

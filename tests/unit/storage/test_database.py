@@ -21,7 +21,10 @@ from core.storage.schema import KNOWN_VERSION, MIGRATIONS, Migration
 from tests.unit.storage.children import end_child, run_until_byte, start_child
 
 FIXTURE_V1 = Path(__file__).parent / "fixtures" / "leyden-v1.sqlite"
-TO_V2 = Migration(2, ("ALTER TABLE peers ADD COLUMN label TEXT", "UPDATE peers SET label = 'old friend'"))
+TO_NEXT = Migration(
+    KNOWN_VERSION + 1, ("ALTER TABLE peers ADD COLUMN nickname TEXT", "UPDATE peers SET nickname = 'old friend'")
+)
+"""A version that nobody has yet."""
 
 
 @pytest.fixture
@@ -309,8 +312,32 @@ async def test_every_released_version_can_be_opened(path: Path) -> None:
     await database.aclose()
 
 
+async def test_version_1_becomes_version_2_with_everything_in_it(path: Path) -> None:
+    shutil.copy(FIXTURE_V1, path)
+    old = sqlite3.connect(f"file:{FIXTURE_V1}?mode=ro&immutable=1", uri=True)
+    addresses = old.execute("SELECT node_id, kind, host, port, used_at FROM peer_addresses").fetchall()
+    peers = old.execute("SELECT node_id, saved_at FROM peers").fetchall()
+    old.close()
+    database = await Database.open(path)
+
+    def work(connection: sqlite3.Connection) -> list[object]:
+        return [
+            connection.execute("PRAGMA user_version").fetchone(),
+            connection.execute("SELECT node_id, kind, host, port, used_at FROM peer_addresses").fetchall(),
+            connection.execute("SELECT DISTINCT learnt, failed_at FROM peer_addresses").fetchall(),
+            connection.execute("SELECT node_id, saved_at FROM peers").fetchall(),
+            connection.execute("SELECT DISTINCT label, note FROM peers").fetchall(),
+            connection.execute("SELECT * FROM bans").fetchall(),
+        ]
+
+    assert await database.read(work) == [(2,), addresses, [("connect", None)], peers, [("", "")], []]
+    await database.aclose()
+    assert path.with_name("leyden-v1-before-v2.sqlite").exists()
+
+
 async def test_a_released_migration_was_not_edited(path: Path) -> None:
-    await make(path)
+    released = await Database.open(path, migrations=MIGRATIONS[:1])
+    await released.aclose()
     schemas = []
     for file in (path, FIXTURE_V1):
         connection = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True)
@@ -321,8 +348,8 @@ async def test_a_released_migration_was_not_edited(path: Path) -> None:
 
 async def test_a_migration_keeps_a_copy_of_what_was_before(path: Path) -> None:
     shutil.copy(FIXTURE_V1, path)
-    database = await Database.open(path, migrations=(*MIGRATIONS, TO_V2))
-    labels = await database.read(lambda connection: connection.execute("SELECT label FROM peers").fetchall())
+    database = await Database.open(path, migrations=(*MIGRATIONS, TO_NEXT))
+    labels = await database.read(lambda connection: connection.execute("SELECT nickname FROM peers").fetchall())
     assert labels == [("old friend",)] * 2
     await database.aclose()
     copy = path.with_name("leyden-v1-before-v2.sqlite")
@@ -336,7 +363,7 @@ async def test_a_migration_keeps_a_copy_of_what_was_before(path: Path) -> None:
 
 async def test_a_migration_that_fails_leaves_the_old_version_in_place(path: Path) -> None:
     shutil.copy(FIXTURE_V1, path)
-    broken = Migration(2, (*TO_V2.statements, "INSERT INTO nowhere VALUES (1)"))
+    broken = Migration(KNOWN_VERSION + 1, (*TO_NEXT.statements, "INSERT INTO nowhere VALUES (1)"))
     with pytest.raises(sqlite3.OperationalError):
         await Database.open(path, migrations=(*MIGRATIONS, broken))
     database = await Database.open(path)
@@ -348,8 +375,8 @@ MIGRATE = """
 import asyncio, sys
 from pathlib import Path
 from core.storage.database import Database
-from tests.unit.storage.test_database import MIGRATIONS, TO_V2
-asyncio.run(Database.open(Path(sys.argv[1]), migrations=(*MIGRATIONS, TO_V2)))
+from tests.unit.storage.test_database import MIGRATIONS, TO_NEXT
+asyncio.run(Database.open(Path(sys.argv[1]), migrations=(*MIGRATIONS, TO_NEXT)))
 """
 
 
@@ -357,8 +384,8 @@ asyncio.run(Database.open(Path(sys.argv[1]), migrations=(*MIGRATIONS, TO_V2)))
 async def test_a_kill_within_a_migration_leaves_one_version_or_the_other(path: Path, limit: int) -> None:
     shutil.copy(FIXTURE_V1, path)
     run_until_byte(limit, MIGRATE, path)
-    database = await Database.open(path, migrations=(*MIGRATIONS, TO_V2))
+    database = await Database.open(path, migrations=(*MIGRATIONS, TO_NEXT))
     assert database.damage is None
-    labels = await database.read(lambda connection: connection.execute("SELECT label FROM peers").fetchall())
+    labels = await database.read(lambda connection: connection.execute("SELECT nickname FROM peers").fetchall())
     assert labels == [("old friend",)] * 2
     await database.aclose()
