@@ -110,7 +110,9 @@ async def exchange(messages: int) -> Outcome:
                 await asyncio.gather(
                     pyln.command("send_many", type=CUSTOM, count=messages, timeout_s=LONGEST_S),
                     _send(ours, pyln, messages),
-                    until(lambda: ours.manager.messages_in > messages, LONGEST_S),  # their init is one more
+                    until(
+                        lambda: _lives(ours) and ours.manager.messages_in > messages, LONGEST_S
+                    ),  # their init is one more
                 )
                 last = number(messages - 1).hex()
                 await pyln.wait_for(event="message", payload=last, since=pyln.mark - IN_FLIGHT, timeout_s=LONGEST_S)
@@ -128,6 +130,12 @@ async def exchange(messages: int) -> Outcome:
                 rotations=(right[0][1], right[1][1]),
                 keys_are_right=[one for one, _ in right] == list(ciphers(noise)),
             )
+
+
+def _lives(ours: OurNode) -> bool:
+    """AssertionError, which ends the run with code 1, once the connection is lost."""
+    assert ours.manager.peers(), "the connection was lost"
+    return True
 
 
 async def _send(ours: OurNode, pyln: PylnPeer, messages: int) -> None:
