@@ -33,7 +33,7 @@ from system_packages import SystemLacks
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "packaging" / "requirements"
-LDK_FILES = ROOT / "packaging" / "counterparts" / "ldk"
+COUNTERPARTS = ROOT / "packaging" / "counterparts"
 STATE = ROOT / ".bootstrap"
 VENV = Path(os.environ.get("LEYDEN_VENV", ROOT / ".venv"))
 STAMP = "leyden-stamp.json"
@@ -41,6 +41,11 @@ STAMP = "leyden-stamp.json"
 OLDEST, NEWEST = (3, 11), (3, 13)
 PLATFORMS = {("Linux", "x86_64"), ("Darwin", "x86_64"), ("Darwin", "arm64"), ("Windows", "AMD64")}
 """Where every locked wheel exists; bdkpython decides."""
+
+NPM_COUNTERPARTS = {"ldk": "LDK, a peer to test against", "bcoin": "bcoin, a Bitcoin node to test against"}
+"""Folders of packaging/counterparts, each with its own package.json and lock."""
+PYTHON_COUNTERPARTS = ("pyln", "electrumx")
+"""Core Lightning's packages and an Electrum server, each in a virtual environment of its own: what they pin is not ours."""
 
 QUIET_NPM = ("--no-audit", "--no-fund", "--loglevel=error")
 
@@ -89,8 +94,10 @@ def run(arguments: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     """The whole suite with what it needs; with arguments, only pytest with these."""
     prepare(dev=True, window=True)
-    ensure_ldk()
-    ensure_pyln()
+    for name, what in NPM_COUNTERPARTS.items():
+        ensure_npm(name, what)
+    for name in PYTHON_COUNTERPARTS:
+        ensure_python(name)
     failed = [] if arguments else run_checks()
     code = _pytest(arguments)
     if failed:
@@ -145,7 +152,7 @@ def lock(arguments: list[str]) -> int:
         (["pyproject.toml"], "runtime"),
         (["pyproject.toml", f"{folder}/dev.in", "-c", f"{folder}/runtime.txt"], "dev"),
         ([f"{folder}/build.in"], "build"),
-        ([f"{folder}/pyln.in"], "pyln"),
+        *(([f"{folder}/{name}.in"], name) for name in PYTHON_COUNTERPARTS),
         ([f"{folder}/fuzz.in"], "fuzz"),
         ([f"{folder}/lock.in"], "lock"),
     ):
@@ -155,29 +162,33 @@ def lock(arguments: list[str]) -> int:
             [*uv, *sources, "-o", f"{folder}/{target}.txt"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
             check=True,
         )  # fmt: skip
-    print("Resolving packaging/counterparts/ldk/package-lock.json", flush=True)
-    _lock_ldk()
+    for name in NPM_COUNTERPARTS:
+        print(f"Resolving packaging/counterparts/{name}/package-lock.json", flush=True)
+        _lock_npm(name)
     return 0
 
 
-def _lock_ldk() -> None:
-    """node-net asks for a version that cannot exist, 0.1.0.0. npm 9, Debian's, fails on an override of such a one when
-    it installs, so the override is used here alone and the lock file states the version that was meant.
+def _lock_npm(name: str) -> None:
+    """Resolve one package.json again.
+
+    LDK's node-net asks for a version that cannot exist, 0.1.0.0. npm 9, Debian's, fails on an override of such a one
+    when it installs, so the override is used here alone and the lock file states the version that was meant.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        package = json.loads((LDK_FILES / "package.json").read_text("utf-8"))
-        package["overrides"] = {"lightningdevkit-node-net": {"lightningdevkit": "0.1.0"}}
+        package = json.loads((COUNTERPARTS / name / "package.json").read_text("utf-8"))
+        if name == "ldk":
+            package["overrides"] = {"lightningdevkit-node-net": {"lightningdevkit": "0.1.0"}}
         Path(scratch, "package.json").write_text(json.dumps(package), "utf-8")
         npm = [_npm(), "install", "--package-lock-only", "--ignore-scripts", "--omit-lockfile-registry-resolved"]
         subprocess.run([*npm, *QUIET_NPM], cwd=scratch, check=True, stdout=subprocess.DEVNULL)
         resolved = Path(scratch, "package-lock.json").read_text("utf-8")
-    (LDK_FILES / "package-lock.json").write_text(resolved.replace('"0.1.0.0"', '"0.1.0"'), "utf-8")
+    (COUNTERPARTS / name / "package-lock.json").write_text(resolved.replace('"0.1.0.0"', '"0.1.0"'), "utf-8")
 
 
 def _npm() -> str:
     found = shutil.which("npm")
     if found is None:
-        raise NotPossible("npm is needed for LDK, a peer that the suite talks to, and was not found.")
+        raise NotPossible("npm is needed for LDK and bcoin, which the suite talks to, and was not found.")
     return found
 
 
@@ -261,28 +272,28 @@ def needs_new_venv(stamp: dict[str, str | None], base: str, extra: str, dev: boo
     return dev and stamp.get("dev") not in (None, extra)
 
 
-def ensure_ldk() -> None:
-    """LDK's npm packages under `.bootstrap/ldk`, where tests look for them."""
-    folder, files = STATE / "ldk", ("package.json", "package-lock.json")
-    digest = _digest(*(LDK_FILES / name for name in files))
+def ensure_npm(name: str, what: str) -> None:
+    """A counterpart's npm packages under `.bootstrap`, where tests look for them."""
+    source, folder, files = COUNTERPARTS / name, STATE / name, ("package.json", "package-lock.json")
+    digest = _digest(*(source / file for file in files))
     if read_stamp(folder / STAMP).get("base") == digest:
         return
-    print("Installing LDK, a peer to test against ...", flush=True)
+    print(f"Installing {what} ...", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in files:
-        shutil.copyfile(LDK_FILES / name, folder / name)
+    for file in files:
+        shutil.copyfile(source / file, folder / file)
     # npm's own scripts could fetch from anywhere; the packages need none.
     npm = [_npm(), "ci", "--ignore-scripts", *QUIET_NPM]
     subprocess.run(npm, cwd=folder, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     write_stamp(folder / STAMP, {"base": digest})
 
 
-def ensure_pyln() -> None:
-    """Core Lightning's Python packages in a virtual environment of their own: their coincurve is not ours."""
-    venv, digest = STATE / "pyln", _digest(REQUIREMENTS / "pyln.txt")
+def ensure_python(name: str) -> None:
+    """A counterpart's Python packages in a virtual environment of their own."""
+    venv, digest = STATE / name, _digest(REQUIREMENTS / f"{name}.txt")
     stamp = read_stamp(venv / STAMP)
     if stamp.get("base") != digest or stamp.get("python") != _python_id():
-        write_stamp(venv / STAMP, _make_venv(venv, digest, ["pyln.txt"]))
+        write_stamp(venv / STAMP, _make_venv(venv, digest, [f"{name}.txt"]))
 
 
 def run_checks() -> list[str]:
@@ -451,7 +462,9 @@ def _test_environment() -> dict[str, str]:
     return {
         **_environment(),
         "LEYDEN_LDK_DIR": str(STATE / "ldk"),
+        "LEYDEN_BCOIN_DIR": str(STATE / "bcoin"),
         "LEYDEN_PYLN_PYTHON": _in_venv(STATE / "pyln", "python"),
+        "LEYDEN_ELECTRUMX_PYTHON": _in_venv(STATE / "electrumx", "python"),
     }
 
 

@@ -19,6 +19,7 @@ from tests.unit.packaging.conftest import ROOT
 
 LOCKS = sorted((ROOT / "packaging" / "requirements").glob("*.txt"))
 IMPORT_NAMES = {
+    "py-bitcoinkernel": "pbk",
     "PySide6-Essentials": "PySide6",
     "SecretStorage": "secretstorage",
     "dnspython": "dns",
@@ -83,8 +84,8 @@ def test_what_the_code_imports_is_what_pyproject_asks_for() -> None:
 
 def test_the_suite_runs_with_the_runtimes_own_pins() -> None:
     for version in ("3.11", "3.12", "3.13"):
-        dev = {str(entry) for entry in _active("dev.txt", version)}
-        assert {str(entry) for entry in _active("runtime.txt", version)} <= dev
+        dev = {f"{entry.name}{entry.specifier}" for entry in _active("dev.txt", version)}
+        assert {f"{entry.name}{entry.specifier}" for entry in _active("runtime.txt", version)} <= dev
 
 
 def _active(name: str, version: str) -> list[Requirement]:
