@@ -1,0 +1,1 @@
+"""Komodo DeFi Framework's mmrpc over HTTP on loopback."""
