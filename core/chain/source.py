@@ -89,3 +89,27 @@ class FeeSource(Protocol):
 
     async def fee_estimate(self, target_blocks: int) -> int | None:
         """sat per 1000 vbytes to confirm within `target_blocks`; None when it has none. Raises ChainUnavailable."""
+
+
+class TransactionSource(Protocol):
+    """What a source with `Capability.TX_BY_POSITION` has besides."""
+
+    async def transaction_at(self, height: int, index: int) -> bytes | None:
+        """The serialised transaction; None when the best chain has no such height or index. Raises ChainUnavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnspentOutput:
+    """An output that no block of the best chain spends."""
+
+    amount_sat: int
+    script_pubkey: bytes
+    height: int
+    """Of the block that it stands in."""
+
+
+class OutputSource(Protocol):
+    """What a source with `Capability.OUTPUT_UNSPENT` has besides."""
+
+    async def unspent_output(self, txid: bytes, index: int) -> UnspentOutput | None:
+        """`txid` in wire order; None when it is spent, was never there, or is in no block yet. Raises ChainUnavailable."""
