@@ -129,11 +129,29 @@ class Counterpart:
         async with asyncio.timeout(timeout_s):
             return await self._process.wait()
 
+    def pause(self) -> None:
+        """Stops the process where it stands: its ports stay open and nothing answers, until `resume`."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets a paused process go on."""
+        os.killpg(self.pid, signal.SIGCONT)
+
+    async def kill(self) -> None:
+        """Ends the process as a power cut does; returns when it is gone."""
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        await self.stop()
+
     async def stop(self) -> None:
-        """Ends the process and everything it started; returns when all of it is gone."""
+        """Ends the process and everything it started, paused or not; returns when all of it is gone."""
         process, self._process = self._process, None
         if process is None:
             return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGCONT)
         self._end(process)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), self.grace_s)

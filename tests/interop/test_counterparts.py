@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiorpcx import RPCSession, connect_rs
 
-from tests.counterparts import CounterpartDied, CounterpartMissing, Electrum, Ldk, PylnPeer
+from tests.counterparts import Bcoin, CounterpartDied, CounterpartMissing, Electrum, ElectrumX, Ldk, PylnPeer
 
 CUSTOM = 40_001
 PAST_ROTATION = 3_100
@@ -51,6 +54,33 @@ async def test_electrum_logs_what_pyln_sends_and_dials_back(tmp_path: Path) -> N
         await electrum.wait_for(event="closed")
         await electrum.connect(pyln.node_id, pyln.port)
         await pyln.wait_for(event="handshake", inbound=True)
+
+
+class Subscriber(RPCSession):
+    """Keeps the tips that a server tells of."""
+
+    def __init__(self, transport: Any) -> None:
+        super().__init__(transport)
+        self.tips: asyncio.Queue[int] = asyncio.Queue()
+
+    async def handle_request(self, request: Any) -> None:
+        self.tips.put_nowait(request.args[0]["height"])
+
+
+async def test_electrumx_follows_the_chain_of_bcoin_through_a_reorganisation(tmp_path: Path) -> None:
+    async with await Bcoin.start(tmp_path / "bcoin") as bcoin:
+        await bcoin.mine(5)
+        async with (
+            await ElectrumX.start(tmp_path / "electrumx", bcoin) as server,
+            connect_rs(server.host, server.port, session_factory=Subscriber) as session,
+        ):
+            await session.send_request("server.version", ["tests", "1.4"])
+            assert (await session.send_request("blockchain.headers.subscribe"))["height"] == 5
+            await bcoin.reorganise(2, 3)
+            assert await bcoin.rpc("getblockcount") == 6
+            async with asyncio.timeout(10):
+                while await session.tips.get() != 6:
+                    pass
 
 
 async def test_a_counterpart_that_is_not_installed_names_the_command_that_installs_it(

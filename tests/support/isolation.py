@@ -58,7 +58,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-COUNTERPARTS = ("LEYDEN_LDK_DIR", "LEYDEN_PYLN_PYTHON")
+COUNTERPARTS = ("LEYDEN_LDK_DIR", "LEYDEN_PYLN_PYTHON", "LEYDEN_BCOIN_DIR", "LEYDEN_ELECTRUMX_PYTHON")
 """Set by packaging/bootstrap.py: where the real counterparts are installed."""
 
 
