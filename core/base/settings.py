@@ -130,6 +130,23 @@ SETTINGS: tuple[Setting, ...] = (
         False,
         "send custom messages of even types too; a peer that does not know them closes the connection",
     ),
+    Setting(
+        "mmrpc",
+        "text",
+        "",
+        "serve Komodo DeFi Framework's task RPC over HTTP here, on loopback (default: it is not served)",
+        metavar="HOST:PORT",
+    ),
+    Setting("rpc-password-file", "path", None, "file with the password (userpass) of --mmrpc", metavar="FILE"),
+    Setting(
+        "mmrpc-texts",
+        "choice",
+        "seed",
+        "where the texts of mmrpc's errors changed: those of its documentation, or today's",
+        choices=("seed", "current"),
+    ),
+    Setting("mmrpc-origin", "list", (), "web page that may use --mmrpc (default: none may)", metavar="ORIGIN"),
+    Setting("no-activate", "flag", False, "wait until --mmrpc is asked to bring Lightning up"),
     Setting("demo", "flag", False, "start two practice peers on loopback to try things with", profile=False),
     Setting("headless", "flag", False, "run without a window", profile=False),
     Setting("dev-offer-gossip-queries", "flag", False, "offer feature bit 7 (tests)", profile=False, hidden=True),
@@ -158,6 +175,11 @@ class Settings:
     log_level: str = "info"
     plugin: tuple[str, ...] = ()
     allow_even_custom_messages: bool = False
+    mmrpc: str = ""
+    rpc_password_file: Path | None = None
+    mmrpc_texts: str = "seed"
+    mmrpc_origin: tuple[str, ...] = ()
+    no_activate: bool = False
     demo: bool = False
     headless: bool = False
     dev_offer_gossip_queries: bool = False
@@ -300,6 +322,9 @@ def _resolve(sources: Mapping[str, Mapping[str, Any]]) -> Settings:
     settings = Settings(**values, origins=origins)
     if settings.always_use_proxy:
         _check_sealed(settings)
+    if settings.mmrpc and settings.rpc_password_file is None:
+        origin = settings.origin("mmrpc")
+        raise SettingInvalid(name="mmrpc", value=settings.mmrpc, reason="it needs --rpc-password-file", origin=origin)
     return settings
 
 
@@ -390,6 +415,22 @@ def _proxy_fault(text: str) -> str | None:
     return None
 
 
+def _mmrpc_fault(text: str) -> str | None:
+    try:
+        host, _port = parse_ip_and_port(text) if text else ("127.0.0.1", 0)
+    except AddressError as error:
+        return error.reason
+    return None if ipaddress.ip_address(host).is_loopback else f"{host} is not loopback"
+
+
+def _origin_fault(text: str) -> str | None:
+    """Compared letter by letter with what a browser sends, which has no path and no capitals."""
+    scheme, separator, rest = text.partition("://")
+    if scheme and separator and rest and text == text.lower() and text.isascii() and not set(rest) & set("/?#@* "):
+        return None
+    return f"{text!r} is not an origin such as http://localhost:3000"
+
+
 def _control_fault(text: str) -> str | None:
     try:
         host, port = parse_ip_and_port(text) if text else ("127.0.0.1", 1)
@@ -410,6 +451,8 @@ _FAULTS: dict[str, Callable[[str], str | None]] = {
     "bind": _bind_fault,
     "color": _color_fault,
     "dns-seed": _seed_fault,
+    "mmrpc": _mmrpc_fault,
+    "mmrpc-origin": _origin_fault,
     "proxy": _proxy_fault,
     "tor-control": _control_fault,
 }
