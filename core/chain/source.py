@@ -112,4 +112,4 @@ class OutputSource(Protocol):
     """What a source with `Capability.OUTPUT_UNSPENT` has besides."""
 
     async def unspent_output(self, txid: bytes, index: int) -> UnspentOutput | None:
-        """`txid` in wire order; None when it is spent, was never there, or is in no block yet. Raises ChainUnavailable."""
+        """`txid` in wire order; None when no block holds it or one spends it. Raises ChainUnavailable."""
