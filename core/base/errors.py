@@ -8,10 +8,14 @@ are tested for completeness against `all_error_types`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 
 class LeydenError(Exception):
     """A failure with facts. Subclasses take keyword facts and keep them as attributes; no fact is ever a secret."""
+
+    also_raised: ClassVar[bool] = False
+    """Set in the body of a type that has subtypes and is nevertheless raised itself."""
 
     def __init__(self, **facts: object) -> None:
         super().__init__(*facts.values())
@@ -23,9 +27,9 @@ class LeydenError(Exception):
 
 
 def all_error_types(root: type[LeydenError] = LeydenError) -> Iterator[type[LeydenError]]:
-    """Every concrete error type that is loaded: leaves of the tree, each once."""
+    """Every concrete error type that is loaded, each once: leaves of the tree, and what is raised above them."""
     children = root.__subclasses__()
-    if not children:
+    if not children or "also_raised" in vars(root) and root.also_raised:
         yield root
     for child in children:
         yield from all_error_types(child)

@@ -116,6 +116,57 @@ _say(peers.PingPending, LIGHTNINGD, lambda _: "Ping already pending")
 _say(activation.NodeNotActive, LIGHTNINGD, lambda _: "Node is not active")
 _say(activation.TaskNotFound, LIGHTNINGD, lambda error: f"No task {error.task_id}")
 _say(activation.TaskFinished, LIGHTNINGD, lambda error: f"Task {error.task_id} has ended")
+_say(
+    activation.CoinsFileInvalid,
+    LIGHTNINGD,
+    lambda error: f"{error.path}: {error.key + ': ' if error.key else ''}{error.reason}",
+)
+_say(activation.NoSuchCoin, LIGHTNINGD, lambda error: f"No such coin: {error.ticker}")
+_say(activation.CoinAlreadyActive, LIGHTNINGD, lambda error: f"Coin {error.ticker} already initialized")
+_say(activation.CoinNotEnablable, LIGHTNINGD, lambda error: f"{error.ticker} is not a UTXO coin")
+_say(activation.CoinNeedsServers, LIGHTNINGD, lambda error: f"No server for {error.ticker} that can be used")
+_say(activation.CoinIsNotLightning, LIGHTNINGD, lambda error: f"Lightning network is not supported for {error.ticker}")
+# In KDF's words.
+_say(activation.L2AlreadyActivated, LIGHTNINGD, lambda error: f"Layer 2 {error.ticker} is already activated")
+_say(activation.L2ConfigNotFound, LIGHTNINGD, lambda error: f"Layer 2 {error.ticker} config is not found")
+_say(
+    activation.L2ProtocolParseError,
+    LIGHTNINGD,
+    lambda error: f"Layer 2 {error.ticker} protocol parsing failed: {error.error} ({error.key})",
+)
+_say(
+    activation.UnexpectedL2Protocol,
+    LIGHTNINGD,
+    lambda error: f"Unexpected layer 2 protocol {error.protocol['type']} for {error.ticker}",
+)
+_say(
+    activation.L2ConfigParseError,
+    LIGHTNINGD,
+    lambda error: f"Layer 2 configuration parsing failed: {error.error} ({error.key} of {error.ticker})",
+)
+_say(activation.PlatformCoinNotActivated, LIGHTNINGD, lambda error: f"Platform coin {error.ticker} is not activated")
+_say(
+    activation.UnsupportedPlatformCoin,
+    LIGHTNINGD,
+    lambda error: f"{error.platform_coin_ticker} is not a platform coin for layer 2 {error.l2_ticker}",
+)
+_say(activation.PlatformNotSegwit, LIGHTNINGD, lambda _: "Lightning network is only supported in segwit mode")
+_say(
+    activation.InvalidPlatformConfiguration,
+    LIGHTNINGD,
+    lambda error: f"Invalid config for platform coin: {error.platform_coin_ticker}, error: {error.err}",
+)
+_say(
+    activation.NodeNameTooLong,
+    LIGHTNINGD,
+    lambda _: "Invalid request: Node name length can't be more than 32 characters",
+)
+_say(activation.InvalidNodeColor, LIGHTNINGD, lambda _: "Invalid request: Invalid Hex Color")
+_say(
+    activation.OtherL2Active,
+    LIGHTNINGD,
+    lambda error: f"{error.active} is active, and one node runs one Lightning coin",
+)
 _say(peers.ListenFailed, LIGHTNINGD, lambda error: f"Cannot listen on {error.address}: {error.reason}")
 _say(
     peers.OnionServiceFailed,
@@ -138,7 +189,19 @@ _say(SettingInvalid, LIGHTNINGD, lambda error: f"Setting {error.name} ({error.or
 
 _say(chain.NoChainSource, LIGHTNINGD, lambda error: f"No chain source for {error.network} yet")
 _say(chain.ChainDamaged, LIGHTNINGD, lambda error: f"{error.path} is damaged at block {error.height}: {error.reason}")
-_say(chain.ChainUnavailable, LIGHTNINGD, lambda error: f"The chain does not answer: {error.reason}")
+for _kind in (
+    chain.ChainUnavailable,
+    chain.ServerUnreachable,
+    chain.ServerStalled,
+    chain.ServerLied,
+    chain.ServerRefused,
+    chain.ServerBehind,
+    chain.CertificateChanged,
+    chain.WrongPassword,
+    chain.WrongChain,
+    chain.AllServersFailed,
+):
+    _say(_kind, LIGHTNINGD, lambda error: f"The chain does not answer: {error.reason}")
 
 _say(storage.ProfileLocked, LIGHTNINGD, lambda error: f"{error.path} is held by another process ({error.pid})")
 _say(storage.ProfileUnusable, LIGHTNINGD, lambda error: f"{error.path}: {error.reason}")

@@ -65,6 +65,16 @@ def test_errors_keep_their_facts_and_leaves_are_listed_once() -> None:
     assert list(all_error_types(Branch)) == [Leaf]
 
 
+def test_a_type_above_others_is_listed_when_it_is_raised_itself() -> None:
+    class Unclear(LeydenError):
+        also_raised = True
+
+    class Clear(Unclear):
+        pass
+
+    assert list(all_error_types(Unclear)) == [Unclear, Clear]
+
+
 async def test_the_manual_clock_wakes_sleepers_in_order_of_their_deadlines() -> None:
     clock, woken = ManualClock(), list[tuple[str, float]]()
 
