@@ -10,6 +10,7 @@ from core.activation import errors as activation
 from core.bolt.keys import short_id
 from core.chain import errors as chain
 from core.peers import errors as peers
+from core.rpc.errors import to_rpc_error
 from gui.phrases import Remedy, Words, bounded, tr
 from gui.times import exactly
 
@@ -297,6 +298,37 @@ def _chain_gone(error: chain.ChainUnavailable) -> Words:
     )
 
 
+def _coins_file(error: activation.CoinsFileInvalid) -> Words:
+    return Words(
+        tr("Your coins file cannot be used"),
+        tr("{path}: {reason}", path=error.path, reason=bounded(f"{error.key}: {error.reason}".removeprefix(": "))),
+        actions=(Remedy.RETRY, Remedy.COPY_DETAILS),
+    )
+
+
+def _coin(error: Any) -> Words:
+    """One coin that cannot be had as asked; the RPC's words say why."""
+    return Words(
+        tr("{ticker} cannot be used like this", ticker=bounded(error.ticker)),
+        bounded(to_rpc_error(error).message),
+        actions=(Remedy.COPY_DETAILS,),
+    )
+
+
+def _coin_entry(error: Any) -> Words:
+    """The coins file's fault."""
+    return Words(
+        tr("An entry of the coins file cannot be used"),
+        bounded(to_rpc_error(error).message),
+        actions=(Remedy.RETRY, Remedy.COPY_DETAILS),
+    )
+
+
+def _choice(error: Any) -> Words:
+    """What was chosen for this activation."""
+    return Words(tr("The node cannot start like this"), bounded(to_rpc_error(error).message))
+
+
 NODE_WORDS: dict[type[BaseException], Callable[[Any], Words]] = {
     peers.NoAddressKnown: _no_address,
     peers.AllAddressesFailed: _all_failed,
@@ -324,6 +356,24 @@ NODE_WORDS: dict[type[BaseException], Callable[[Any], Words]] = {
     activation.NodeNotActive: _not_active,
     activation.TaskNotFound: _no_task,
     activation.TaskFinished: _no_task,
+    activation.CoinsFileInvalid: _coins_file,
+    activation.NoSuchCoin: _coin,
+    activation.CoinAlreadyActive: _coin,
+    activation.CoinNotEnablable: _coin,
+    activation.CoinNeedsServers: _coin,
+    activation.CoinIsNotLightning: _coin,
+    activation.L2AlreadyActivated: _coin,
+    activation.L2ConfigNotFound: _coin,
+    activation.PlatformCoinNotActivated: _coin,
+    activation.OtherL2Active: _coin,
+    activation.PlatformNotSegwit: _coin_entry,
+    activation.L2ProtocolParseError: _coin_entry,
+    activation.UnexpectedL2Protocol: _coin_entry,
+    activation.L2ConfigParseError: _coin_entry,
+    activation.UnsupportedPlatformCoin: _coin_entry,
+    activation.InvalidPlatformConfiguration: _coin_entry,
+    activation.NodeNameTooLong: _choice,
+    activation.InvalidNodeColor: _choice,
     chain.NoChainSource: _no_chain,
     chain.ChainDamaged: _chain_damaged,
     chain.ChainUnavailable: _chain_gone,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -137,7 +138,7 @@ _say(
 _say(
     activation.UnexpectedL2Protocol,
     LIGHTNINGD,
-    lambda error: f"Unexpected layer 2 protocol {error.protocol['type']} for {error.ticker}",
+    lambda error: f"Unexpected layer 2 protocol {json.dumps(error.protocol)} for {error.ticker}",
 )
 _say(
     activation.L2ConfigParseError,
