@@ -19,3 +19,14 @@ class LightningParams:
     """Attempts."""
     backup_path: str | None = None
     """A folder where a second copy of what guards channels goes; None for no second copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class LightningResult:
+    """What the task gives when it is `Ok`; amounts are decimal numbers as text, in the coin's own decimals."""
+
+    platform_coin: str
+    address: str
+    """The node id in hex."""
+    spendable: str
+    unspendable: str
