@@ -50,7 +50,8 @@ def _behind(error: chain.ServerBehind) -> Words:
     return Words(
         tr("The chain server is behind"),
         tr(
-            "{server} knows {height} blocks, other servers know {best}. Wait until it has caught up, or choose another.",
+            "{server} knows {height} blocks, other servers know {best}. Wait until it has caught up, or choose "
+            "another.",
             server=_server(error),
             height=error.height,
             best=error.best_height,
@@ -63,8 +64,8 @@ def _certificate(error: chain.CertificateChanged) -> Words:
     return Words(
         tr("The server's certificate has changed"),
         tr(
-            "{server} showed certificate {found}…, and {expected}… when it was first used. Its operator may have renewed "
-            "it, or somebody stands between. Leyden sent it nothing.",
+            "{server} showed certificate {found}…, and {expected}… when it was first used. Its operator may have "
+            "renewed it, or somebody stands between. Leyden sent it nothing.",
             server=_server(error),
             found=error.found[:_SHOWN_BYTES].hex(),
             expected=error.expected[:_SHOWN_BYTES].hex(),
@@ -98,7 +99,7 @@ def _wrong_chain(error: chain.WrongChain) -> Words:
 
 def _all_failed(error: chain.AllServersFailed) -> Words:
     return Words(
-        tr("None of the chain servers can be used"),
+        tr("No chain server can be used"),
         tr("See that this computer is online. What went wrong: {reason}", reason=_reason(error)),
         actions=_REMEDIES,
     )

@@ -29,7 +29,7 @@ class LeydenError(Exception):
 def all_error_types(root: type[LeydenError] = LeydenError) -> Iterator[type[LeydenError]]:
     """Every concrete error type that is loaded, each once: leaves of the tree, and what is raised above them."""
     children = root.__subclasses__()
-    if not children or "also_raised" in vars(root) and root.also_raised:
+    if not children or ("also_raised" in vars(root) and root.also_raised):
         yield root
     for child in children:
         yield from all_error_types(child)
