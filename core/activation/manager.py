@@ -107,6 +107,11 @@ class TaskManager:
         """The last word on each step, in order; of cancelled tasks too. Raises TaskNotFound."""
         return tuple(self._find(task_id).handle.rows.values())
 
+    def is_cancelling(self, task_id: int) -> bool:
+        """Whether it was asked to stop and has not released everything yet; False for what is no task."""
+        entry = self._entries.get(task_id)
+        return entry is not None and entry.cancelling
+
     async def cancel(self, task_id: int) -> None:
         """Stop a task; returns once everything that it held is released. A second call waits with the first.
 

@@ -13,8 +13,8 @@ class Context:
     """What a method works with besides its parameters."""
 
     node: MmNode
-    client_id: int
-    """Whom the event stream tells of a task that this request starts; 0 when nobody asked."""
+    watch: Callable[[int, int], None]
+    """Has the event stream of a client id (the second) told how the task of an id (the first) goes on."""
 
 
 Handler = Callable[[Context, object], Awaitable[object]]
@@ -22,6 +22,10 @@ Handler = Callable[[Context, object], Awaitable[object]]
 method: the whole reply).
 
 Raises SerdeError for bad params, MmError, and every error that has a row in `core.rpc.mmrpc.errors`."""
+
+
+class LegacyError(Exception):
+    """What a legacy method refuses with; its text, such as `legacy:239] No such coin: X`, is prefixed by the server."""
 
 
 class MmError(Exception):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from core.rpc.mmrpc.base import Handler
+from core.rpc.mmrpc.tasks import TASKS
 
-METHODS: dict[str, Handler] = {}
+METHODS: dict[str, Handler] = {**TASKS}
 """Each gives what stands under `result`."""
 
 LEGACY: dict[str, Handler] = {}
