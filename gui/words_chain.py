@@ -105,6 +105,18 @@ def _all_failed(error: chain.AllServersFailed) -> Words:
     )
 
 
+def _faucet(error: chain.FaucetEmpty) -> Words:
+    return Words(
+        tr("The practice chain has too little to give"),
+        tr(
+            "It can pay {spendable} sat now, not {asked} sat. Mine more blocks: what a block makes can be spent after 100 "
+            "more.",
+            spendable=error.spendable_sat,
+            asked=error.asked_sat,
+        ),
+    )
+
+
 def _server(error: chain.ServerFailed) -> str:
     return bounded(error.server, _LONGEST_SERVER)
 
@@ -123,4 +135,5 @@ CHAIN_WORDS: dict[type[BaseException], Callable[[Any], Words]] = {
     chain.WrongPassword: _password,
     chain.WrongChain: _wrong_chain,
     chain.AllServersFailed: _all_failed,
+    chain.FaucetEmpty: _faucet,
 }

@@ -120,3 +120,12 @@ class WrongChain(ServerFailed):
 
 class AllServersFailed(ChainUnavailable):
     """Several servers are known and none can be used; `reason` lists them with why."""
+
+
+class FaucetEmpty(LeydenError):
+    """The practice chain has not mined enough that can be spent in the next block."""
+
+    def __init__(self, *, asked_sat: int, spendable_sat: int) -> None:
+        super().__init__(asked_sat=asked_sat, spendable_sat=spendable_sat)
+        self.asked_sat = asked_sat
+        self.spendable_sat = spendable_sat

@@ -204,6 +204,12 @@ for _kind in (
 ):
     _say(_kind, LIGHTNINGD, lambda error: f"The chain does not answer: {error.reason}")
 
+_say(
+    chain.FaucetEmpty,
+    LIGHTNINGD,
+    lambda error: f"The practice chain can pay {error.spendable_sat} sat, not {error.asked_sat} sat",
+)
+
 _say(storage.ProfileLocked, LIGHTNINGD, lambda error: f"{error.path} is held by another process ({error.pid})")
 _say(storage.ProfileUnusable, LIGHTNINGD, lambda error: f"{error.path}: {error.reason}")
 _say(
