@@ -20,7 +20,8 @@ from core.base.clock import Clock, SystemClock
 from core.base.events import EventBus, NodeState, NodeStateChanged, TaskChanged, TaskState
 from core.base.finish import finish
 from core.base.logging import set_up_logging
-from core.base.settings import Settings, parse_ip_and_port
+from core.base.setting_faults import parse_ip_and_port
+from core.base.settings import Settings
 from core.bolt.address import Address
 from core.bolt.keys import NodeKey, short_id
 from core.bolt.networks import NETWORKS, Network

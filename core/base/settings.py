@@ -18,10 +18,9 @@ from typing import Any, Literal, cast
 
 from core.base.errors import LeydenError
 from core.base.paths import ProfilePaths, default_data_dir
-from core.bolt.address import LOCAL_SOCKET_PATH_BYTES, AddressError, is_dns_name, parse_port
+from core.base.setting_faults import FAULTS, parse_ip_and_port
 from core.bolt.networks import NETWORKS
 
-MAX_ALIAS_BYTES = 32
 MAX_CONFIG_BYTES = 1 << 20
 Kind = Literal["text", "choice", "flag", "path", "list"]
 Origin = Literal["cmdline", "env", "config", "default"]
@@ -68,6 +67,24 @@ SETTINGS: tuple[Setting, ...] = (
         "elsewhere nothing listens)",
         metavar="HOST:PORT",
     ),
+    Setting(
+        "chain-source",
+        "choice",
+        "auto",
+        "what the chain is followed with; auto is embedded on regtest, elsewhere electrum",
+        choices=("auto", "electrum", "bitcoin-rpc", "embedded"),
+    ),
+    Setting(
+        "electrum-server",
+        "list",
+        (),
+        "Electrum server, :s with TLS or :t without; may be given several times",
+        metavar="HOST:PORT:s",
+    ),
+    Setting("bitcoin-rpc", "text", "", "the RPC of a Bitcoin Core of yours", metavar="HOST:PORT"),
+    Setting("bitcoin-rpc-user", "text", "", "its user, with --bitcoin-rpc-password-file", metavar="NAME"),
+    Setting("bitcoin-rpc-password-file", "path", None, "file with that user's password", metavar="FILE"),
+    Setting("bitcoin-rpc-cookie", "path", None, "Bitcoin Core's .cookie file, instead of a password", metavar="FILE"),
     Setting("proxy", "text", "", "SOCKS5 proxy such as Tor for .onion addresses", metavar="HOST:PORT"),
     Setting(
         "always-use-proxy",
@@ -160,6 +177,12 @@ class Settings:
     network: str = "bitcoin"
     data_dir: Path = field(default_factory=default_data_dir)
     bind: tuple[str, ...] = ()
+    chain_source: str = "auto"
+    electrum_server: tuple[str, ...] = ()
+    bitcoin_rpc: str = ""
+    bitcoin_rpc_user: str = ""
+    bitcoin_rpc_password_file: Path | None = None
+    bitcoin_rpc_cookie: Path | None = None
     proxy: str = ""
     always_use_proxy: bool = False
     tor_control: str = ""
@@ -333,6 +356,10 @@ def _check_sealed(settings: Settings) -> None:
     if not settings.proxy:
         origin = settings.origin("always-use-proxy")
         raise SettingInvalid(name="always-use-proxy", value=True, reason="it needs a proxy as well", origin=origin)
+    if settings.bitcoin_rpc and not ipaddress.ip_address(parse_ip_and_port(settings.bitcoin_rpc)[0]).is_loopback:
+        reason = "it is not loopback, and it is not reached through the proxy"
+        origin = settings.origin("bitcoin-rpc")
+        raise SettingInvalid(name="bitcoin-rpc", value=settings.bitcoin_rpc, reason=reason, origin=origin)
     for bind in settings.bind:
         if not bind.startswith("/") and not ipaddress.ip_address(parse_ip_and_port(bind)[0]).is_loopback:
             reason = f"{bind!r} is not loopback, and always-use-proxy allows nothing else"
@@ -351,21 +378,13 @@ def _checked(setting: Setting, value: Any, origin: str) -> Any:
         return _path_of(value, refuse)
     if setting.name == "plugin":
         return tuple(str(_path_of(text, refuse)) for text in value)
-    fault = _FAULTS.get(setting.name)
+    fault = FAULTS.get(setting.name)
     if fault is not None:
         for text in value if setting.kind == "list" else (value,):
             reason = fault(text)
             if reason:
                 raise refuse(reason)
     return tuple(value) if setting.kind == "list" else value
-
-
-def _alias_fault(text: str) -> str | None:
-    if not text.isprintable():
-        return "it holds characters that cannot be shown"
-    if len(text.encode()) > MAX_ALIAS_BYTES:
-        return f"it has {len(text.encode())} bytes, at most {MAX_ALIAS_BYTES} fit"
-    return None
 
 
 def _path_of(text: str, refuse: Callable[[str], SettingInvalid]) -> Path:
@@ -375,85 +394,3 @@ def _path_of(text: str, refuse: Callable[[str], SettingInvalid]) -> Path:
         return Path(text).expanduser().absolute()
     except RuntimeError:  # `~name` of nobody
         raise refuse(f"{text!r} is in nobody's home folder") from None
-
-
-def _color_fault(text: str) -> str | None:
-    if len(text) == 6 and all(letter in "0123456789abcdefABCDEF" for letter in text):
-        return None
-    return f"{text!r} is not six hex digits such as 3A4BD0"
-
-
-def parse_ip_and_port(text: str) -> tuple[str, int]:
-    """`IP:PORT` or `localhost:PORT`, port 0 included; AddressError in plain words otherwise."""
-    host, colon, port = text.rpartition(":")
-    if not colon:
-        raise AddressError(f"{text!r} is not of the form HOST:PORT, such as 127.0.0.1:9735")
-    number = 0 if port == "0" else parse_port(port)
-    try:
-        ip = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        raise AddressError(f"{host!r} is not an IP address") from None
-    return str(ip), number
-
-
-def _bind_fault(text: str) -> str | None:
-    if text.startswith("/"):
-        return None if len(text.encode()) <= LOCAL_SOCKET_PATH_BYTES else "it is too long for a socket's path"
-    try:
-        parse_ip_and_port(text)
-    except AddressError as error:
-        return error.reason
-    return None
-
-
-def _proxy_fault(text: str) -> str | None:
-    try:
-        if text and not parse_ip_and_port(text)[1]:
-            return "a proxy has a port"
-    except AddressError as error:  # also for a name: it would be resolved past the proxy
-        return error.reason
-    return None
-
-
-def _mmrpc_fault(text: str) -> str | None:
-    try:
-        host, _port = parse_ip_and_port(text) if text else ("127.0.0.1", 0)
-    except AddressError as error:
-        return error.reason
-    return None if ipaddress.ip_address(host).is_loopback else f"{host} is not loopback"
-
-
-def _origin_fault(text: str) -> str | None:
-    """Compared letter by letter with what a browser sends, which has no path and no capitals."""
-    scheme, separator, rest = text.partition("://")
-    if scheme and separator and rest and text == text.lower() and text.isascii() and not set(rest) & set("/?#@* "):
-        return None
-    return f"{text!r} is not an origin such as http://localhost:3000"
-
-
-def _control_fault(text: str) -> str | None:
-    try:
-        host, port = parse_ip_and_port(text) if text else ("127.0.0.1", 1)
-    except AddressError as error:
-        return error.reason
-    if not port:
-        return "a control port has a number"
-    # Who holds the connection reads the service's key.
-    return None if ipaddress.ip_address(host).is_loopback else f"{host} is not loopback"
-
-
-def _seed_fault(text: str) -> str | None:
-    return None if is_dns_name(text) else f"{text!r} is not a DNS name"
-
-
-_FAULTS: dict[str, Callable[[str], str | None]] = {
-    "alias": _alias_fault,
-    "bind": _bind_fault,
-    "color": _color_fault,
-    "dns-seed": _seed_fault,
-    "mmrpc": _mmrpc_fault,
-    "mmrpc-origin": _origin_fault,
-    "proxy": _proxy_fault,
-    "tor-control": _control_fault,
-}
-"""What is wrong with a text, or with each of a list; None when nothing is."""

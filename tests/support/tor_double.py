@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.base.settings import parse_ip_and_port
+from core.base.setting_faults import parse_ip_and_port
 from core.bolt.address import Address
 
 

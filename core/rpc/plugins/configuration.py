@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.base.settings import parse_ip_and_port
+from core.base.setting_faults import parse_ip_and_port
 from core.rpc.commands.base import Json
 from core.rpc.commands.node import init_features
 from core.rpc.face import NodeFace

@@ -130,3 +130,22 @@ def test_test_options_stay_out_of_the_help(capsys: pytest.CaptureFixture[str]) -
     shown = capsys.readouterr().out
     assert "--keystore" in shown
     assert "gossip-queries" not in shown
+
+
+def test_electrum_servers_say_whether_they_are_spoken_to_with_tls() -> None:
+    settings = parse_arguments(["--electrum-server", "e.example:50002:s", "--electrum-server", "[::1]:50001:t"])
+    assert settings.electrum_server == ("e.example:50002:s", "[::1]:50001:t")
+    assert settings.chain_source == "auto"
+
+
+@pytest.mark.parametrize("text", ["e.example", "e.example:50002", "e.example:50002:x", ":50002:s", "e.example:0:s"])
+def test_another_form_of_an_electrum_server_is_refused(text: str) -> None:
+    with pytest.raises(SettingInvalid, match="electrum-server"):
+        parse_arguments([], {"LEYDEN_ELECTRUM_SERVER": text})
+
+
+def test_a_bitcoin_core_elsewhere_is_not_reached_past_the_proxy() -> None:
+    sealed = {"LEYDEN_PROXY": "127.0.0.1:9050", "LEYDEN_ALWAYS_USE_PROXY": "1"}
+    with pytest.raises(SettingInvalid, match="not reached through the proxy"):
+        parse_arguments([], sealed | {"LEYDEN_BITCOIN_RPC": "192.0.2.1:8332"})
+    assert parse_arguments([], sealed | {"LEYDEN_BITCOIN_RPC": "127.0.0.1:8332"}).bitcoin_rpc == "127.0.0.1:8332"

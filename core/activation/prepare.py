@@ -1,0 +1,70 @@
+"""What `init` looks at before there is a task, in the contract's order (Komodo DeFi Framework, init_l2.rs)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from core.activation.coins import Coins, LightningCoin, check_blocktime, is_segwit
+from core.activation.errors import (
+    InvalidNodeColor,
+    L2AlreadyActivated,
+    NodeNameTooLong,
+    OtherL2Active,
+    PlatformCoinNotActivated,
+    PlatformNotSegwit,
+    UnsupportedPlatformCoin,
+)
+from core.activation.params import LightningParams
+from core.activation.platform import PlatformCoin, PlatformCoins
+from core.base.setting_faults import MAX_ALIAS_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A Lightning coin that can be activated."""
+
+    coin: LightningCoin
+    platform: PlatformCoin
+    params: LightningParams | None
+    """None: as the settings say."""
+
+
+def prepare_init(
+    ticker: str, params: LightningParams | None, coins: Coins, platforms: PlatformCoins, lightning: str | None
+) -> Prepared:
+    """`lightning` is the Lightning coin that is active or on its way. Unlike upstream's a second init is refused here.
+
+    Raises L2AlreadyActivated, L2ConfigNotFound, L2ProtocolParseError, UnexpectedL2Protocol, L2ConfigParseError,
+    PlatformCoinNotActivated, UnsupportedPlatformCoin, PlatformNotSegwit, InvalidPlatformConfiguration,
+    NodeNameTooLong, InvalidNodeColor, OtherL2Active.
+    """
+    if ticker == lightning or platforms.find(ticker) is not None:
+        raise L2AlreadyActivated(ticker=ticker)
+    coin = coins.lightning(ticker)
+    platform = platforms.find(coin.platform)
+    if platform is None:
+        if coin.platform == lightning:
+            raise UnsupportedPlatformCoin(platform_coin_ticker=coin.platform, l2_ticker=ticker)
+        raise PlatformCoinNotActivated(ticker=ticker)
+    check_platform(platform)
+    if params is not None:
+        _check_params(params)
+    if lightning is not None:
+        raise OtherL2Active(ticker=ticker, active=lightning)
+    return Prepared(coin, platform, params)
+
+
+def check_platform(platform: PlatformCoin) -> None:
+    """Whether Lightning can stand on this coin. Raises PlatformNotSegwit, InvalidPlatformConfiguration."""
+    if not is_segwit(platform.entry):
+        raise PlatformNotSegwit(ticker=platform.ticker)
+    check_blocktime(platform.ticker, platform.entry)
+
+
+def _check_params(params: LightningParams) -> None:
+    length = len(params.name.encode("utf-8", "surrogatepass"))
+    if length > MAX_ALIAS_BYTES:
+        raise NodeNameTooLong(length=length)
+    if re.fullmatch("[0-9A-Fa-f]{6}", params.color) is None:
+        raise InvalidNodeColor(color=params.color)

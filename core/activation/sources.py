@@ -1,0 +1,81 @@
+"""Which chain source a platform coin is opened with: what was chosen, as values, and the opening."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.base.clock import Clock
+from core.base.events import EventBus
+from core.base.paths import ProfilePaths
+from core.base.settings import Settings
+from core.bolt.networks import Network
+from core.chain.errors import NoChainSource
+from core.chain.opening import open_chain
+from core.chain.source import ChainSource
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The practice chain inside the profile; regtest alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Electrum:
+    """Electrum servers, the first that can be used; each as `HOST:PORT:s` (TLS) or `HOST:PORT:t`."""
+
+    servers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BitcoinRpc:
+    """A Bitcoin Core of the user's."""
+
+    server: str
+    """`HOST:PORT`."""
+    user: str
+    password_file: Path | None
+    cookie: Path | None
+    """Used when there is no password file."""
+
+
+Choice = Embedded | Electrum | BitcoinRpc
+
+
+def chosen_source(settings: Settings, network: Network) -> Choice:
+    """What the settings say. Raises NoChainSource where they name nothing that serves this network."""
+    kind = settings.chain_source
+    if kind == "auto":
+        kind = "embedded" if network.name == "regtest" else "electrum"
+    if kind == "embedded" and network.name == "regtest":
+        return Embedded()
+    if kind == "electrum" and settings.electrum_server:
+        return Electrum(settings.electrum_server)
+    if kind == "bitcoin-rpc" and settings.bitcoin_rpc:
+        return bitcoin_rpc(settings)
+    raise NoChainSource(network=network.name)
+
+
+def bitcoin_rpc(settings: Settings) -> BitcoinRpc:
+    """The Bitcoin Core that the settings name."""
+    return BitcoinRpc(
+        settings.bitcoin_rpc, settings.bitcoin_rpc_user, settings.bitcoin_rpc_password_file, settings.bitcoin_rpc_cookie
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOpener:
+    """Opens sources for one node."""
+
+    network: Network
+    paths: ProfilePaths
+    bus: EventBus
+    clock: Clock
+
+    async def open(self, choice: Choice) -> ChainSource:
+        """Raises NoChainSource, ChainDamaged, ProfileUnusable, ChainUnavailable."""
+        match choice:
+            case Embedded():
+                return await open_chain(self.network, self.paths.chain, self.bus, self.clock)
+            case _:
+                raise NoChainSource(network=self.network.name)
