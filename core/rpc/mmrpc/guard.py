@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -69,11 +70,13 @@ class RpcPassword:
     __slots__ = ("_digest",)
 
     def __init__(self, password: bytes) -> None:
+        """`password` is UTF-8 of the composed form (NFC), as `Passphrase.to_bytes` gives it."""
         self._digest = hashlib.sha256(password).digest()
 
     def matches(self, given: str) -> bool:
         """In a time that tells nothing of how much is right, nor of the length of ours."""
-        return hmac.compare_digest(self._digest, hashlib.sha256(given.encode(errors="surrogatepass")).digest())
+        composed = unicodedata.normalize("NFC", given).encode(errors="surrogatepass")
+        return hmac.compare_digest(self._digest, hashlib.sha256(composed).digest())
 
     def __repr__(self) -> str:
         return "RpcPassword()"
