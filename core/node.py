@@ -35,12 +35,14 @@ from core.peers.bans import Bans
 from core.peers.book import SqlitePeerBook
 from core.peers.bootstrap import DnsBootstrap
 from core.peers.budget import LoopBudget
+from core.peers.errors import NotBanned
 from core.peers.limits import DEFAULT_LIMITS
 from core.peers.manager import PeerManager
 from core.peers.onion import OnionConfig, OnionService
 from core.peers.practice import PracticePeer, PracticePeers
 from core.peers.proxy import ProxyConfig
 from core.peers.values import PeerConfig
+from core.rpc.mmrpc.server import MmrpcServer
 from core.rpc.plugins.host import PluginHost
 from core.rpc.server import RpcServer
 from core.storage.database import Database
@@ -83,6 +85,8 @@ class Node:
         """None also when no onion service is wanted."""
         self._database: Database | None = None
         self._bans: Bans | None = None
+        self.mmrpc: MmrpcServer | None = None
+        """The task RPC over HTTP; None when it is not served."""
         self._stack = AsyncExitStack()
         self._task_id: int | None = None
         self._block_height = 0
@@ -150,6 +154,9 @@ class Node:
             self._stack.push_async_callback(self.plugins.aclose)
             server = await RpcServer.start(self, profile.prepare_socket_path(), self.plugins.commands)
             self._stack.push_async_callback(server.aclose)
+            if self.settings.mmrpc:
+                self.mmrpc = await MmrpcServer.start(self)
+                self._stack.push_async_callback(self.mmrpc.aclose)
             self.plugins.start(self.settings.plugin)
             if self.settings.demo:
                 practice = await PracticePeers.open(self.network, self.clock, self.budget)
@@ -177,6 +184,15 @@ class Node:
         except (TaskNotFound, TaskFinished):
             return
 
+    def rpc_bans(self) -> tuple[str, ...]:
+        """Addresses that mmrpc hears no more, for wrong passwords."""
+        return () if self.mmrpc is None else self.mmrpc.attempts.banned()
+
+    def lift_rpc_ban(self, address: str) -> None:
+        """Have mmrpc hear it again. Raises NotBanned."""
+        if self.mmrpc is None or not self.mmrpc.attempts.lift(address):
+            raise NotBanned(subject=address)
+
     def request_stop(self) -> None:
         """Ask whoever runs the node to stop it."""
         self.stop_requested.set()
@@ -197,7 +213,7 @@ class Node:
 
     async def _release(self) -> None:
         stack, self._stack = self._stack, AsyncExitStack()
-        self._database = self._key = self._onion_key = self._bans = None
+        self._database = self._key = self._onion_key = self._bans = self.mmrpc = None
         self.practice_peers = ()
         await stack.aclose()
 

@@ -114,5 +114,11 @@ class NodeFace(Protocol):
     def onion_address(self) -> Address | None:
         """Where Tor leads others to us; None when it does not."""
 
+    def rpc_bans(self) -> tuple[str, ...]:
+        """Addresses that mmrpc hears no more, for wrong passwords."""
+
+    def lift_rpc_ban(self, address: str) -> None:
+        """Have mmrpc hear it again. Raises NotBanned."""
+
     def request_stop(self) -> None:
         """Ask for an orderly stop; returns at once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.rpc.commands import connecting, helping, messages, node, saved
+from core.rpc.commands import connecting, helping, httpbans, messages, node, saved
 from core.rpc.commands.base import Command
 
 COMMANDS: dict[str, Command] = {
@@ -22,6 +22,8 @@ COMMANDS: dict[str, Command] = {
         connecting.LISTNETWORKEVENTS,
         connecting.LISTPEERS,
         saved.LISTSAVEDPEERS,
+        httpbans.MMRPCBANS,
+        httpbans.MMRPCUNBAN,
         node.NOTIFICATIONS,
         connecting.PING,
         messages.SENDCUSTOMMSG,

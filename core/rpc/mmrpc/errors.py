@@ -65,7 +65,7 @@ def _say(kind: type[E_], words: Callable[[E_], Refusal]) -> None:
 
 
 def to_mm_error(error: Exception, texts: str) -> MmError:
-    """The refusal for `error`, in the wording called `texts`; what has no row is Internal, with our own words if any."""
+    """The refusal for `error`, in the wording called `texts`; without a row it is Internal in our own words."""
     if isinstance(error, SerdeError):
         error = InvalidRequest(error)
     if isinstance(error, InvalidRequest):

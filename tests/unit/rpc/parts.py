@@ -19,8 +19,10 @@ from core.bolt.address import Address
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
 from core.peers.budget import LoopBudget
+from core.peers.errors import NotBanned
 from core.peers.manager import PeerManager
 from core.peers.values import PeerConfig
+from core.rpc.mmrpc.guard import Attempts
 from core.rpc.server import RpcServer
 from tests.support.peers import Book, Channels, resolves_nothing
 
@@ -48,6 +50,7 @@ class SmallNode:
         self.node_id = self.key.node_id
         self.channels = Channels()
         self.stop_requested = asyncio.Event()
+        self.attempts = Attempts()
         self.manager = PeerManager(
             key=self.key,
             network=self.network,
@@ -65,6 +68,13 @@ class SmallNode:
         if not self.active:
             raise NodeNotActive
         return self.manager
+
+    def rpc_bans(self) -> tuple[str, ...]:
+        return self.attempts.banned()
+
+    def lift_rpc_ban(self, address: str) -> None:
+        if not self.attempts.lift(address):
+            raise NotBanned(subject=address)
 
     def request_stop(self) -> None:
         self.stop_requested.set()

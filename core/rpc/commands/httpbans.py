@@ -1,0 +1,45 @@
+"""`mmrpcbans`, `mmrpcunban`: Leyden's own, about who guessed at the password of mmrpc."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from core.rpc.commands.base import Command, Context, Json
+from core.rpc.params import BadParam, Param, Scope
+from core.rpc.tokens import Token
+
+
+def _mmrpcbans(context: Context) -> Json:
+    return {"addresses": list(context.node.rpc_bans())}
+
+
+MMRPCBANS = Command(
+    "mmrpcbans",
+    "utility",
+    "Leyden's own: the addresses that mmrpc hears no more after ten wrong passwords, until the node is started anew or "
+    "mmrpcunban lifts it",
+    _mmrpcbans,
+    before_active=True,
+)
+
+
+def _address(token: Token, _scope: Scope) -> str:
+    try:
+        return str(ipaddress.ip_address(token.text))
+    except ValueError:
+        raise BadParam("should be an IP address") from None
+
+
+def _mmrpcunban(context: Context, *, address: str) -> Json:
+    context.node.lift_rpc_ban(address)
+    return {}
+
+
+MMRPCUNBAN = Command(
+    "mmrpcunban",
+    "utility",
+    "Leyden's own: have mmrpc hear {address} again, with all its attempts",
+    _mmrpcunban,
+    (Param("address", _address),),
+    before_active=True,
+)
