@@ -210,7 +210,7 @@ class Machine:
             fields = json.loads(text)
             if not isinstance(fields, dict) or fields.get("v") != VERSION:
                 raise StateUnreadable("it was not written by this version")
-            entries, wanted = _entries_of(fields["entries"]), PageId(fields["page"])
+            entries, wanted = _entries_of(dict(fields["entries"])), PageId(fields["page"])
         except StateUnreadable:
             raise
         except (ValueError, TypeError, LookupError, RecursionError) as error:
