@@ -109,7 +109,7 @@ def _faucet(error: chain.FaucetEmpty) -> Words:
     return Words(
         tr("The practice chain has too little to give"),
         tr(
-            "It can pay {spendable} sat now, not {asked} sat. Mine more blocks: what a block makes can be spent after 100 "
+            "It can pay {spendable} sat now, not {asked} sat. Mine more blocks: what one makes can be spent after 100 "
             "more.",
             spendable=error.spendable_sat,
             asked=error.asked_sat,

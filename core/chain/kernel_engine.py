@@ -71,8 +71,8 @@ class Kernel:
             self._folder = folder
         self._refused: dict[bytes, str] = {}
         checked = self._pbk.ValidationInterfaceCallbacks(block_checked=self._note_checked)
-        context = self._pbk.make_context(self._pbk.ChainType.REGTEST, validation_callbacks=checked)
-        options = self._pbk.ChainstateManagerOptions(context, str(self._folder), str(self._folder / "blocks"))
+        self._context = self._pbk.make_context(self._pbk.ChainType.REGTEST, validation_callbacks=checked)
+        options = self._pbk.ChainstateManagerOptions(self._context, str(self._folder), str(self._folder / "blocks"))
         options.update_block_tree_db_in_memory(True)
         options.update_chainstate_db_in_memory(True)
         options.set_worker_threads_num(0)
@@ -118,8 +118,9 @@ class Kernel:
 
     def close(self) -> None:
         """Let go of it and of its folder."""
-        # Its own destructor, in this thread, rather than the collector's at any time in any thread.
+        # Their own destructors, in this thread, rather than the collector's at any time in any thread.
         self._manager.__exit__(None, None, None)
+        self._context.__exit__(None, None, None)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _entry(self, block_hash: bytes) -> Any:

@@ -15,11 +15,10 @@ import pytest
 
 from core.activation.errors import TaskNotFound
 from core.activation.lightning import Lightning
+from core.activation.services import BackgroundServices
 from core.activation.steps import ActivationStep
-from core.base.events import EventBus, StepState
-from core.bolt.networks import NETWORKS
-from core.chain.errors import ChainDamaged, ChainUnavailable, NoChainSource
-from core.chain.opening import open_chain
+from core.base.events import StepState
+from core.chain.errors import ChainUnavailable
 from core.chain.regtest import RegtestChain
 from core.gossip.scorer import encode
 from core.peers.errors import ListenFailed
@@ -52,6 +51,11 @@ async def assert_fails(rig: Rig, step: ActivationStep, kind: type[Exception]) ->
     return caught.value
 
 
+async def mine(rig: Rig, blocks: int) -> None:
+    assert isinstance(rig.chain, RegtestChain)
+    await rig.chain.mine(blocks)
+
+
 # -- all eight
 
 
@@ -61,8 +65,8 @@ async def test_a_new_profile_comes_up_and_each_step_with_nothing_to_do_says_so(t
         lightning = await rig.run()
         assert list(rig.states()) == list(STEPS)
         assert rig.details() == {
-            "ActivatingCoin": "embedded regtest chain: headers and proof of work are checked, scripts are not;"
-            " tip at height 0",
+            "ActivatingCoin": "RBTC-lightning on RBTC-segwit: embedded regtest chain: headers and proof of work are"
+            " checked, scripts are not; tip at height 0",
             "GettingFeesFromRPC": "no estimates from this chain source: the floor, 253 sat/kw",
             "ReadingNetworkGraphFromFile": "no file yet: an empty graph",
             "InitializingChannelManager": "no channels",
@@ -105,9 +109,8 @@ async def test_where_nothing_may_listen_nothing_does(tmp_path: Path) -> None:
 def facts(rig: Rig) -> dict[ActivationStep, Callable[[], bool]]:
     """For each step, how to see from outside that it was done."""
     folder = rig.paths.folder
-    assert rig.chain is None
     return {
-        ActivationStep.ACTIVATING_COIN: lambda: rig.chain is not None,
+        ActivationStep.ACTIVATING_COIN: lambda: isinstance(rig.chain, FeeChain) and rig.chain.tips > 0,
         ActivationStep.GETTING_FEES: lambda: isinstance(rig.chain, FeeChain) and rig.chain.asked == [12, 6, 1],
         ActivationStep.READING_GRAPH: lambda: any(folder.glob("gossip_store.damaged-*")),
         ActivationStep.CHANNEL_MANAGER: lambda: rig.channels is not None,
@@ -139,27 +142,35 @@ async def test_what_a_step_builds_exists_after_it_and_not_before(tmp_path: Path,
 # -- failures from outside
 
 
-async def test_activating_coin_fails_on_a_network_without_a_chain_source(tmp_path: Path) -> None:
+async def test_activating_coin_fails_when_the_chain_does_not_answer(tmp_path: Path) -> None:
     async with make_rig(tmp_path) as rig:
-        rig.overrides["open_chain"] = lambda: open_chain(NETWORKS["signet"], None, rig.bus, rig.clock)
-        error = await assert_fails(rig, ActivationStep.ACTIVATING_COIN, NoChainSource)
-        assert error.facts == {"network": "signet"}
-
-
-async def test_activating_coin_fails_on_a_damaged_byte_of_the_chain(tmp_path: Path) -> None:
-    async with make_rig(tmp_path) as rig:
-        await (await RegtestChain.open(rig.paths.chain, EventBus(), rig.clock)).mine(20)
-        content = bytearray(rig.paths.chain.read_bytes())
-        content[84 * 6 + 40] ^= 1
-        rig.paths.chain.write_bytes(content)
-        error = await assert_fails(rig, ActivationStep.ACTIVATING_COIN, ChainDamaged)
-        assert error.facts["height"] == 7
-
-
-async def test_activating_coin_fails_when_the_source_follows_another_chain(tmp_path: Path) -> None:
-    async with make_rig(tmp_path) as rig:
-        rig.overrides["network"] = NETWORKS["testnet4"]
+        chain = FeeChain()
+        chain.dead = "connection lost"
+        rig.use_chain(chain)
         await assert_fails(rig, ActivationStep.ACTIVATING_COIN, ChainUnavailable)
+
+
+async def test_a_backup_folder_is_made_and_proved_before_anything_depends_on_it(tmp_path: Path) -> None:
+    async with make_rig(tmp_path) as rig:
+        rig.overrides["backup"] = tmp_path / "elsewhere" / "LIGHTNING"
+        lightning = await rig.run()
+        assert list((tmp_path / "elsewhere" / "LIGHTNING").iterdir()) == []
+        await lightning.aclose()
+
+
+async def test_getting_fees_fails_when_the_backup_folder_cannot_be_one(tmp_path: Path) -> None:
+    async with make_rig(tmp_path) as rig:
+        (tmp_path / "file").write_text("x")
+        rig.overrides["backup"] = tmp_path / "file"
+        error = await assert_fails(rig, ActivationStep.GETTING_FEES, ProfileUnusable)
+        assert error.facts["path"] == tmp_path / "file"
+
+
+async def test_the_peer_manager_fails_on_a_list_of_trusted_nodes_that_is_none(tmp_path: Path) -> None:
+    async with make_rig(tmp_path) as rig:
+        (rig.paths.folder / "trusted_nodes").write_text('["02"]')
+        await assert_fails(rig, ActivationStep.PEER_MANAGER, ProfileUnusable)
+        assert (rig.paths.folder / "trusted_nodes").read_text() == '["02"]', "left as it is"
 
 
 async def test_getting_fees_fails_when_the_chain_dies(tmp_path: Path) -> None:
@@ -169,7 +180,7 @@ async def test_getting_fees_fails_when_the_chain_dies(tmp_path: Path) -> None:
         rig.on(ActivationStep.GETTING_FEES, StepState.RUNNING, lambda: setattr(chain, "dead", "connection lost"))
         error = await assert_fails(rig, ActivationStep.GETTING_FEES, ChainUnavailable)
         assert error.facts == {"reason": "connection lost"}
-        assert chain.closed
+        assert not chain.closed, "it is the platform coin's"
 
 
 async def test_reading_the_graph_fails_when_its_file_cannot_be_read(tmp_path: Path) -> None:
@@ -190,15 +201,14 @@ async def test_the_channel_manager_fails_when_channel_records_are_lost(tmp_path:
 
 async def test_the_channel_manager_fails_on_a_chain_that_is_behind_its_channels(tmp_path: Path) -> None:
     async with make_rig(tmp_path) as rig:
-        chain = await RegtestChain.open(rig.paths.chain, EventBus(), rig.clock)
-        await chain.mine(102)
+        await mine(rig, 102)
         lightning = await rig.run()
         await lightning.channels.put(RECORD)
         await lightning.aclose()
         rig.told.clear()
         error = await assert_fails(rig, ActivationStep.CHANNEL_MANAGER, ChainUnavailable)
         assert error.facts == {"reason": "its tip is at height 102, channel 103x1x1 was confirmed at 103"}
-        await chain.mine()
+        await mine(rig, 1)
         lightning = await rig.run()
         assert rig.details()["InitializingChannelManager"] == "1 channels at height 103"
         await lightning.aclose()
@@ -227,30 +237,32 @@ async def test_the_background_services_fail_when_the_profile_cannot_be_written(t
         await assert_fails(rig, ActivationStep.BACKGROUND, ProfileUnusable)
 
 
+def drop_addresses(rig: Rig) -> None:
+    other = sqlite3.connect(rig.paths.database, isolation_level=None)
+    other.execute("DROP TABLE peer_addresses")
+    other.close()
+
+
 async def test_reading_addresses_fails_when_the_saved_peers_cannot_be_read(tmp_path: Path) -> None:
     async with make_rig(tmp_path) as rig:
-
-        def drop() -> None:
-            other = sqlite3.connect(rig.paths.database, isolation_level=None)
-            other.execute("DROP TABLE peer_addresses")
-            other.close()
-
-        rig.on(ActivationStep.READING_ADDRESSES, StepState.RUNNING, drop)
+        rig.on(ActivationStep.READING_ADDRESSES, StepState.RUNNING, lambda: drop_addresses(rig))
         await assert_fails(rig, ActivationStep.READING_ADDRESSES, DatabaseDamaged)
 
 
-async def test_a_release_that_fails_in_part_hides_neither_the_error_nor_the_rest(tmp_path: Path) -> None:
-    class Stubborn(FeeChain):
+async def test_a_release_that_fails_in_part_hides_neither_the_error_nor_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stubborn(BackgroundServices):
         async def aclose(self) -> None:
             await super().aclose()
             raise OSError("will not close")
 
+    monkeypatch.setattr("core.activation.lightning.BackgroundServices", Stubborn)
     reported: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
     async with make_rig(tmp_path) as rig:
-        rig.use_chain(Stubborn())
-        rig.paths.scorer.mkdir()
-        await assert_fails(rig, ActivationStep.READING_SCORER, ProfileUnusable)
+        rig.on(ActivationStep.READING_ADDRESSES, StepState.RUNNING, lambda: drop_addresses(rig))
+        await assert_fails(rig, ActivationStep.READING_ADDRESSES, DatabaseDamaged)
     assert [str(context["exception"]) for context in reported] == ["will not close"]
 
 
@@ -267,7 +279,7 @@ async def test_a_cancel_inside_a_step_lands_at_once_and_releases_everything(
             rig.use_chain(chain)
             rig.on(step, StepState.RUNNING, chain.silent.set)
         else:
-            await (await RegtestChain.open(rig.paths.chain, EventBus(), rig.clock)).mine(300)
+            await mine(rig, 300)
         rig.paths.gossip_store.write_bytes(store(3000))
         rig.paths.scorer.write_bytes(encode({}))
         reached = asyncio.Event()
@@ -306,28 +318,30 @@ async def test_cancels_at_random_moments_leave_nothing_and_the_next_activation_c
         await lightning.aclose()
 
 
-async def test_a_second_cancel_during_the_release_does_not_cut_it_short(tmp_path: Path) -> None:
-    class Slow(FeeChain):
+async def test_a_second_cancel_during_the_release_does_not_cut_it_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(BackgroundServices):
         async def aclose(self) -> None:
             closing.set()
             await asyncio.sleep(0.02)
             await super().aclose()
+            closed.set()
 
-    closing = asyncio.Event()
+    monkeypatch.setattr("core.activation.lightning.BackgroundServices", Slow)
+    closing, closed = asyncio.Event(), asyncio.Event()
     async with make_rig(tmp_path) as rig:
-        chain = Slow()
-        rig.use_chain(chain)
-        rig.on(ActivationStep.GETTING_FEES, StepState.RUNNING, chain.silent.set)
+        reached = asyncio.Event()
+        rig.on(ActivationStep.READING_ADDRESSES, StepState.RUNNING, reached.set)
         task_id = rig.start()
-        while rig.states()[ActivationStep.GETTING_FEES] is not StepState.RUNNING:
-            await asyncio.sleep(0)
+        await reached.wait()
         first = asyncio.ensure_future(rig.tasks.cancel(task_id))
         await closing.wait()
         for task in asyncio.all_tasks():
             if task.get_name() == f"task {task_id}":
                 task.cancel()
         await first
-        assert chain.closed
+        assert closed.is_set()
         await rig.assert_released()
 
 
