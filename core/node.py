@@ -7,15 +7,24 @@ builds (`core.activation.lightning`); `Node.lightning` is None until that task i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TypeVar
 
 import core
-from core.activation.errors import NodeNotActive, TaskFinished, TaskNotFound
+from core.activation.coins import Coins, LightningCoin, load_coins
+from core.activation.errors import NodeNotActive, NoSuchCoin, TaskFinished, TaskNotFound
 from core.activation.lightning import Lightning, LightningFactories, activate
 from core.activation.manager import TaskHandle, TaskManager
+from core.activation.params import LightningParams, LightningResult
+from core.activation.platform import PlatformCoin, PlatformCoins
+from core.activation.prepare import Prepared, binds_of, check_platform, prepare_init
+from core.activation.sources import Choice, SourceOpener, chosen_source
+from core.activation.steps import OWN_START, PLATFORM_COIN, ActivationStep
 from core.base.clock import Clock, SystemClock
 from core.base.events import EventBus, NodeState, NodeStateChanged, TaskChanged, TaskState
 from core.base.finish import finish
@@ -26,9 +35,11 @@ from core.bolt.address import Address
 from core.bolt.keys import NodeKey, short_id
 from core.bolt.networks import NETWORKS, Network
 from core.bolt.onion_key import OnionKey
-from core.chain.opening import open_chain
+from core.chain.errors import ChainUnavailable
 from core.chain.source import TipChanged
+from core.channels.balance import balance_of, decimal_text
 from core.channels.records import ChannelRecords
+from core.channels.trusted import TrustedNodes
 from core.gossip.scorer import Scorer
 from core.gossip.store import open_gossip_store
 from core.peers.bans import Bans
@@ -50,11 +61,12 @@ from core.storage.profile import Profile, check_socket_path
 from core.wallet.choice import choose_keystore
 from core.wallet.derive import derive_onion_key
 from core.wallet.errors import KeyFileUnsafe
-from core.wallet.keystore import KeyMarker, KeyStoreKind
+from core.wallet.keystore import KeyMarker, KeyStore, KeyStoreKind
 from core.wallet.marker import ProfileMarker
 from core.wallet.node_key import open_node_key
 from core.wallet.passphrase import Passphrase, read_passphrase_file
 from core.wallet.secret import Secret
+from core.wallet.service import KeyService
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +87,7 @@ class Node:
         self.version: str = core.__version__
         self.state = NodeState.OFF
         self.lightning: Lightning | None = None
-        self.key_location = ""
-        """Where the key is kept, in words; empty before `start`."""
+        self.keys = KeyService(self.network, self.clock, self._make_keystore)
         self.practice_peers: tuple[PracticePeer, ...] = ()
         self.plugins = PluginHost(self, self.clock)
         self.stop_requested = asyncio.Event()
@@ -87,6 +98,14 @@ class Node:
         self._bans: Bans | None = None
         self.mmrpc: MmrpcServer | None = None
         """The task RPC over HTTP; None when it is not served."""
+        self._coins: Coins | None = None
+        self._platforms: PlatformCoins | None = None
+        self._l2: str | None = None
+        """Ticker of the Lightning coin that is active, on its way up or on its way down; there is one at most."""
+        self._prepared: Prepared | None = None
+        """What it stands on; None also while the platform coin is being opened."""
+        self._going_down = asyncio.Lock()
+        self._stopping = False
         self._stack = AsyncExitStack()
         self._task_id: int | None = None
         self._block_height = 0
@@ -99,14 +118,42 @@ class Node:
         return _started(self._key).node_id
 
     @property
+    def key_location(self) -> str:
+        """Where the key is kept, in words; empty before `start`."""
+        return self.keys.where
+
+    @property
     def alias(self) -> str:
         """As chosen, otherwise made from the id so that two nodes are told apart."""
+        if self._params is not None:
+            return self._params.name
         return self.settings.alias or f"leyden-{self.node_id.hex()[:8]}"
 
     @property
     def color(self) -> str:
         """Six hex digits; when none was chosen the id's first three bytes, as CLN has it."""
+        if self._params is not None:
+            return self._params.color.lower()
         return (self.settings.color or self.node_id.hex()[:6]).lower()
+
+    @property
+    def _params(self) -> LightningParams | None:
+        return None if self._prepared is None else self._prepared.params
+
+    @property
+    def coins(self) -> Coins:
+        """The coins of this network; the node has them from `start` on."""
+        return _started(self._coins)
+
+    @property
+    def platforms(self) -> PlatformCoins:
+        """The platform coins that are active; the node has them from `start` on."""
+        return _started(self._platforms)
+
+    @property
+    def lightning_coin(self) -> LightningCoin | None:
+        """The Lightning coin that is active."""
+        return self._prepared.coin if self._prepared is not None and self.lightning is not None else None
 
     @property
     def peers(self) -> PeerManager:
@@ -136,20 +183,29 @@ class Node:
         """Of the last activation."""
         return self._task_id
 
-    async def start(self, *, keystore: str | None = None, passphrase: Passphrase | None = None) -> None:
+    async def start(
+        self, *, keystore: str | None = None, passphrase: Passphrase | None = None, secret: Secret | None = None
+    ) -> None:
         """Take the profile, open or make the key, and serve the RPC socket.
 
-        `keystore` and `passphrase` are what a person chose when the settings did not suffice. On any error everything
-        is released again and `start` may be called anew. Raises the errors of `core.storage` and `core.wallet`.
+        `keystore` and `passphrase` are what a person chose when the settings did not suffice; `secret` is the key that
+        they made or restored (`Node.keys`), stored unless the profile has it: another one stays. On any error
+        everything is released again and `start` may be called anew. Raises the errors of `core.storage` and
+        `core.wallet`.
         """
         check_socket_path(self.paths)
         try:
+            self._stopping = False
             profile = self._stack.enter_context(Profile.open(self.paths))
+            own_coins = self.settings.data_dir / "coins.json"
+            self._coins = await finish(asyncio.to_thread(load_coins, own_coins, self.network))
+            self._platforms = PlatformCoins(self._coins, self.network)
+            self._stack.push_async_callback(self._platforms.aclose)
             self._stack.callback(set_up_logging(self.paths.logs, self.settings.log_level).close)
             self._database = await Database.open(self.paths.database)
             self._stack.push_async_callback(self._database.aclose)
             self._bans = await Bans.open(self._database, self.clock)
-            await self._open_key(ProfileMarker(self._database, self.paths.key_marker), keystore, passphrase)
+            await self._open_key(ProfileMarker(self._database, self.paths.key_marker), keystore, passphrase, secret)
             self.plugins = PluginHost(self, self.clock)
             self._stack.push_async_callback(self.plugins.aclose)
             server = await RpcServer.start(self, profile.prepare_socket_path(), self.plugins.commands)
@@ -168,12 +224,73 @@ class Node:
         log.info("node %s on %s, key in %s", short_id(self.node_id), self.network.name, self.key_location)
 
     def activate(self) -> int:
-        """Begin the activation task and return its number; while one runs or stands, that one's."""
-        if self._task_id is not None and (self.lightning is not None or self.state is NodeState.STARTING):
+        """Begin an activation as the settings say and return its task's number; while one runs or stands, that one's.
+
+        Raises NodeNotActive while the node stops.
+        """
+        if self._l2 is not None and self._task_id is not None:
             return self._task_id
+        return self._begin(self.coins.lightning_ticker, self._activate_all, OWN_START)
+
+    async def init_lightning(self, ticker: str, params: LightningParams) -> int:
+        """Begin an activation with these parameters on a platform coin that is active; gives its task's number.
+
+        Raises what `core.activation.prepare.prepare_init` does; NodeNotActive while the node stops.
+        """
+        prepared = prepare_init(ticker, params, self.coins, self.platforms, self._l2)
+
+        async def bring_up(handle: TaskHandle) -> LightningResult:
+            return await self._activate(handle, prepared)
+
+        number = self._begin(ticker, bring_up, tuple(ActivationStep))
+        self._prepared = prepared
+        return number
+
+    def _begin(
+        self, ticker: str, make: Callable[[TaskHandle], Awaitable[LightningResult]], statuses: Sequence[str]
+    ) -> int:
+        if self._stopping:
+            raise NodeNotActive
+        self._l2 = ticker
         self._change_state(NodeState.STARTING)
-        self._task_id = self.tasks.start(self._activate)
+        self._task_id = self.tasks.start(make, statuses)
         return self._task_id
+
+    async def enable_coin(self, ticker: str, choice: Choice) -> PlatformCoin:
+        """Open a platform coin. Raises what `PlatformCoins.enable` and `SourceOpener.open` do."""
+        return await self.platforms.enable(ticker, lambda: self._opener.open(choice))
+
+    async def disable_coin(self, ticker: str, *, force: bool = False) -> bool:
+        """Take a coin down; gives whether it only became passive, because Lightning stands on it. `force` takes both.
+
+        Raises NoSuchCoin.
+        """
+        if ticker == self._l2 and self.lightning is not None:
+            await self.deactivate()
+            return False
+        if self._prepared is not None and self._prepared.platform.ticker == ticker:
+            if not force:
+                self.platforms.make_passive(ticker)
+                return True
+            await self.deactivate()
+        await self.platforms.disable(ticker)
+        return False
+
+    async def deactivate(self) -> None:
+        """Take Lightning down, or give up its activation; its platform coin stays. Runs to its end."""
+        await finish(self._take_down())
+
+    async def _take_down(self) -> None:
+        async with self._going_down:
+            await self.cancel_activation()
+            lightning, self.lightning = self.lightning, None
+            if lightning is None:
+                return
+            self._change_state(NodeState.STOPPING)
+            await lightning.aclose()
+            self._l2 = self._prepared = None
+            if not self._stopping:
+                self._change_state(NodeState.OFF)
 
     async def cancel_activation(self) -> None:
         """Give up the running activation, if any; returns once everything it held is released."""
@@ -204,20 +321,22 @@ class Node:
         await finish(self._stop())
 
     async def _stop(self) -> None:
+        self._stopping = True
         await self.tasks.aclose()
-        lightning, self.lightning = self.lightning, None
-        if lightning is not None:
-            await lightning.aclose()
+        await self._take_down()
         await self._release()
         self._change_state(NodeState.OFF)
 
     async def _release(self) -> None:
         stack, self._stack = self._stack, AsyncExitStack()
+        self._coins = self._platforms = None
         self._database = self._key = self._onion_key = self._bans = self.mmrpc = None
         self.practice_peers = ()
         await stack.aclose()
 
-    async def _open_key(self, marker: ProfileMarker, keystore: str | None, passphrase: Passphrase | None) -> None:
+    async def _open_key(
+        self, marker: ProfileMarker, keystore: str | None, passphrase: Passphrase | None, secret: Secret | None
+    ) -> None:
         kind = keystore or await self._keystore_kind(marker)
         if kind == KeyStoreKind.KEYRING and self._key_file_lies_here() and await marker.get() is None:
             # A first start would make another key, and the one that is there would be forgotten.
@@ -225,17 +344,28 @@ class Node:
             raise KeyFileUnsafe(path=self.paths.key_file, reason=reason)
         if passphrase is None and kind == KeyStoreKind.FILE and self.settings.passphrase_file is not None:
             passphrase = read_passphrase_file(self.settings.passphrase_file)
-        store = choose_keystore(
-            kind, self.paths, self.network, passphrase=passphrase, ephemeral=self.settings.ephemeral
-        )
+        store = self._make_keystore(KeyStoreKind(kind), passphrase)
         try:
             more = self._derive_onion_key if self.settings.tor_control and not self.settings.offline else None
-            self._key, created = await open_node_key(store, marker, self.network, clock=self.clock, derive_more=more)
-            self.key_location = store.where
+            self._key, created = await open_node_key(
+                store,
+                marker,
+                self.network,
+                clock=self.clock,
+                derive_more=more,
+                offered=secret,
+                left_store=lambda left: self._make_keystore(left, None),
+            )
+            pinned = self.settings.origin("keystore")
+            self._stack.push_async_callback(self.keys.aclose)
+            self.keys.attach(marker, self.node_id, store.kind, store.where, "" if pinned == "default" else pinned)
         finally:
             await store.aclose()
         if created:
             log.info("made a new key")
+
+    def _make_keystore(self, kind: KeyStoreKind, passphrase: Passphrase | None) -> KeyStore:
+        return choose_keystore(kind, self.paths, self.network, passphrase=passphrase, ephemeral=self.settings.ephemeral)
 
     def _derive_onion_key(self, secret: Secret) -> None:
         self._onion_key = derive_onion_key(secret, self.network)
@@ -252,33 +382,88 @@ class Node:
     def _key_file_lies_here(self) -> bool:
         return os.path.lexists(self.paths.key_file)
 
-    async def _activate(self, handle: TaskHandle) -> Lightning:
+    async def _activate_all(self, handle: TaskHandle) -> LightningResult:
+        with handle.step(PLATFORM_COIN) as step:
+            coin = self.coins.lightning(self.coins.lightning_ticker)
+            opened = await self._drop_dead(coin.platform)
+            platform = self.platforms.find(coin.platform) or await self.enable_coin(
+                coin.platform, chosen_source(self.settings, self.network)
+            )
+            try:
+                check_platform(platform)
+                height = (await platform.source.tip()).height
+                step.say(f"{platform.ticker}: {platform.source.description}; tip at height {height}")
+            except BaseException:
+                await self._close_again(coin.platform, opened)
+                raise
+        self._prepared = Prepared(coin, platform, None)
+        try:
+            return await self._activate(handle, self._prepared)
+        except BaseException:
+            await self._close_again(coin.platform, opened)
+            raise
+
+    async def _drop_dead(self, ticker: str) -> bool:
+        """Whether the platform coin is to be opened: it is not active, or its source has died and was closed."""
+        platform = self.platforms.find(ticker)
+        if platform is None:
+            return True
+        try:
+            await platform.source.tip()
+        except ChainUnavailable:
+            await self.platforms.disable(ticker)
+            return True
+        return False
+
+    async def _close_again(self, ticker: str, opened: bool) -> None:
+        """What the activation opened it closes; a coin that was there before stays."""
+        if opened:
+            with contextlib.suppress(NoSuchCoin):  # somebody disabled it meanwhile
+                await self.platforms.disable(ticker)
+
+    async def _activate(self, handle: TaskHandle, prepared: Prepared) -> LightningResult:
         await self.plugins.ready()  # no peer gets past one that wants to be asked
-        lightning = await activate(self._factories(), handle)
+        lightning = await activate(self._factories(prepared), handle)
         try:
             self._block_height = (await lightning.chain.tip()).height
         except BaseException:
             await lightning.aclose()
             raise
         self.lightning = lightning
-        return lightning
+        balance, decimals = balance_of(lightning.channels.all()), prepared.coin.decimals
+        return LightningResult(
+            platform_coin=prepared.platform.ticker,
+            address=self.node_id.hex(),
+            spendable=decimal_text(balance.spendable_msat, decimals),
+            unspendable=decimal_text(balance.unspendable_msat, decimals),
+        )
 
-    def _factories(self) -> LightningFactories:
-        database, paths = _started(self._database), self.paths
+    @property
+    def _opener(self) -> SourceOpener:
+        return SourceOpener(self.network, self.paths, self.bus, self.clock)
+
+    def _factories(self, prepared: Prepared) -> LightningFactories:
+        database, paths, params = _started(self._database), self.paths, prepared.params
         book = SqlitePeerBook(database, self.clock)
+        backup = None
+        if params is not None and params.backup_path is not None:
+            backup = Path(params.backup_path, self.node_id.hex(), "LIGHTNING", prepared.coin.ticker)
         return LightningFactories(
             network=self.network,
             clock=self.clock,
             folder=paths.folder,
-            open_chain=lambda: open_chain(self.network, paths.chain, self.bus, self.clock),
+            coin=prepared.coin,
+            chain=prepared.platform.source,
             open_graph=lambda progress: open_gossip_store(paths.gossip_store, progress),
             open_channels=lambda: ChannelRecords.open(database, self.clock),
             make_peers=lambda channels: self._make_peers(channels, book),
+            open_trusted=lambda: TrustedNodes.open(paths.folder / "trusted_nodes"),
             open_scorer=lambda: Scorer.open(paths.scorer),
             book=book,
-            binds=self.settings.binds,
+            binds=binds_of(self.settings, params),
             problem=self._problem,
             make_onion=None if self._onion_key is None else self._make_onion,
+            backup=backup,
             reconnect=not self.settings.offline,
         )
 
@@ -319,7 +504,11 @@ class Node:
         self._block_height = event.tip.height
 
     def _task_changed(self, event: TaskChanged) -> None:
-        if event.task_id != self._task_id or self.state is NodeState.STOPPING:
+        if event.task_id != self._task_id:
+            return
+        if event.state in (TaskState.ERROR, TaskState.CANCELLED):
+            self._l2 = self._prepared = None
+        if self.state is NodeState.STOPPING:
             return
         match event.state:
             case TaskState.OK:

@@ -11,12 +11,13 @@ from typing import Any
 
 from gui.phrases import Remedy, Words, action_words, bounded, tr
 from gui.words_chain import CHAIN_WORDS
+from gui.words_keys import KEY_WORDS
 from gui.words_node import NODE_WORDS
 from gui.words_profile import PROFILE_WORDS
 
 __all__ = ["TABLE", "Remedy", "Words", "action_words", "bounded", "words_for"]
 
-TABLE: dict[type[BaseException], Callable[[Any], Words]] = {**NODE_WORDS, **CHAIN_WORDS, **PROFILE_WORDS}
+TABLE: dict[type[BaseException], Callable[[Any], Words]] = {**NODE_WORDS, **CHAIN_WORDS, **PROFILE_WORDS, **KEY_WORDS}
 
 
 def words_for(error: BaseException) -> Words:

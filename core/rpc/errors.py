@@ -243,3 +243,17 @@ _say(wallet.KeyFileDamaged, LIGHTNINGD, lambda error: f"{error.path} is damaged:
 _say(wallet.KeyFileUnsafe, LIGHTNINGD, lambda error: f"{error.path}: {error.reason}")
 _say(wallet.KeyFileFailed, LIGHTNINGD, lambda error: f"{error.path}: {error.reason}")
 _say(wallet.MemoryKeyRefused, LIGHTNINGD, lambda error: f"A key in memory alone is refused on {error.network}")
+_say(wallet.KeyNotSaved, LIGHTNINGD, lambda error: f"{error.backend} did not save the key: {error.reason}")
+_say(
+    wallet.KeyInTheWay,
+    LIGHTNINGD,
+    lambda error: f"{error.where} has the key of {error.found.hex()}, the words are of {error.offered.hex()}",
+)
+_say(wallet.KeyStorePinned, LIGHTNINGD, lambda error: f"Setting keystore ({error.origin}) is {error.keystore}")
+_say(wallet.KeysLocked, LIGHTNINGD, lambda _: "The keys are locked")
+_say(wallet.WordUnknown, LIGHTNINGD, lambda error: f"Word {error.position} is unknown")
+_say(wallet.WordsCount, LIGHTNINGD, lambda error: f"{error.count} words, not 12 or 24")
+_say(wallet.WordsChecksum, LIGHTNINGD, lambda _: "The words do not fit together")
+_say(wallet.WordsOfLnd, LIGHTNINGD, lambda _: "These are words of LND's own format (aezeed)")
+_say(wallet.WordsMistaken, LIGHTNINGD, lambda error: f"Wrong words at {', '.join(map(str, error.positions))}")
+_say(wallet.WordsNotShown, LIGHTNINGD, lambda _: "The words are not shown any more")

@@ -26,12 +26,18 @@ class KeyringLocked(LeydenError):
 
 
 class KeyringFailed(LeydenError):
-    """The keyring refused to save, or does not give back what it was given."""
+    """The keyring does not answer as it should, or does not give back what it was given."""
+
+    also_raised = True
 
     def __init__(self, *, backend: str, reason: str) -> None:
         super().__init__(backend=backend, reason=reason)
         self.backend = backend
         self.reason = reason
+
+
+class KeyNotSaved(KeyringFailed):
+    """The keyring refused to take the key, in its own words (Windows: 1783, 8). It holds nothing under its name."""
 
 
 class KeyMissing(LeydenError):
@@ -134,3 +140,67 @@ class MemoryKeyRefused(LeydenError):
     def __init__(self, *, network: str) -> None:
         super().__init__(network=network)
         self.network = network
+
+
+class KeyInTheWay(LeydenError):
+    """Words were given for a profile that has another node's key. Neither was changed."""
+
+    def __init__(self, *, where: str, found: bytes, offered: bytes) -> None:
+        super().__init__(where=where, found=found.hex(), offered=offered.hex())
+        self.where = where
+        self.found = found
+        """Node id of the key that is there."""
+        self.offered = offered
+        """Node id that the words make."""
+
+
+class KeyStorePinned(LeydenError):
+    """A setting says where the key is; moved elsewhere, it would be missed at the next start. Nothing was moved."""
+
+    def __init__(self, *, origin: str, keystore: str) -> None:
+        super().__init__(origin=origin, keystore=keystore)
+        self.origin = origin
+        """Where the setting stands: `config`, `env` or `args`."""
+        self.keystore = keystore
+
+
+class KeysLocked(LeydenError):
+    """The keys are locked: first `unlock`."""
+
+
+class WordUnknown(LeydenError):
+    """A typed word is in no list. It is named by its place alone: it may be a slip in a real word."""
+
+    def __init__(self, *, position: int) -> None:
+        super().__init__(position=position)
+        self.position = position
+        """Counted from 1."""
+
+
+class WordsCount(LeydenError):
+    """Neither 12 nor 24 words."""
+
+    def __init__(self, *, count: int) -> None:
+        super().__init__(count=count)
+        self.count = count
+
+
+class WordsChecksum(LeydenError):
+    """Each word is in the list, and together they are no key: one is another word, or two changed places."""
+
+
+class WordsOfLnd(LeydenError):
+    """24 words of LND's own format (aezeed), which looks alike and is read in another way."""
+
+
+class WordsMistaken(LeydenError):
+    """Words that were asked back are not those that were shown."""
+
+    def __init__(self, *, positions: tuple[int, ...]) -> None:
+        super().__init__(positions=positions)
+        self.positions = positions
+        """Counted from 1."""
+
+
+class WordsNotShown(LeydenError):
+    """These words are not shown any more, or were not asked back yet. A new draft has words of its own."""

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from core.bolt.networks import Network
-from core.storage.files import sync_folder
+from core.storage.files import set_aside, sync_folder
 from core.wallet.errors import (
     KeyFileDamaged,
     KeyFileFailed,
@@ -24,7 +24,10 @@ from core.wallet.worker import Worker
 
 
 class FileKeyStore:
-    """Fills `KeyStore`. Written once as 0600 under another name, then renamed; never written again."""
+    """Fills `KeyStore`. Written as 0600 under another name, read back there, then renamed.
+
+    Only `replace` writes over a file.
+    """
 
     kind = KeyStoreKind.FILE
     keeps = True
@@ -49,6 +52,14 @@ class FileKeyStore:
     async def create(self, secret: Secret, node_id: bytes) -> Secret:
         return await self._worker.run(lambda: self._create(secret, node_id))
 
+    async def replace(self, secret: Secret, node_id: bytes) -> Secret:
+        """Over this node's file, whatever its passphrase; a damaged one is set aside. KeyFileUnsafe for any other."""
+        return await self._worker.run(lambda: self._replace(secret, node_id))
+
+    async def remove(self, secret: Secret, node_id: bytes) -> None:
+        """By the node id that stands in the file: it is opened for nobody, so no passphrase is needed."""
+        await self._worker.run(lambda: self._remove(node_id))
+
     async def prove(self) -> None:
         """A file is never locked; it needs a passphrase, though."""
         self._needed_passphrase()
@@ -66,8 +77,9 @@ class FileKeyStore:
 
     def _load(self, expected: bytes | None) -> Secret | None:
         data = _read(self._path)
-        if data is None:
-            return None
+        return None if data is None else self._open(data, expected)
+
+    def _open(self, data: bytes, expected: bytes | None) -> Secret:
         file = self._decode(data)
         if file.network != self._network.name:
             raise KeyFileUnsafe(path=self._path, reason=f"it was made for {file.network}")
@@ -91,6 +103,38 @@ class FileKeyStore:
             raise KeyFileDamaged(path=self._path, reason=str(error)) from None
 
     def _create(self, secret: Secret, node_id: bytes) -> Secret:
+        data = self._seal(secret, node_id)
+        if os.path.lexists(self._path):
+            raise KeyFileFailed(path=self._path, reason="there is a file already, and it is never overwritten")
+        return self._put(data, secret, node_id)
+
+    def _replace(self, secret: Secret, node_id: bytes) -> Secret:
+        data = self._seal(secret, node_id)
+        try:
+            self._need_own_or_none(node_id)
+        except KeyFileDamaged:
+            set_aside(self._path)
+        return self._put(data, secret, node_id)
+
+    def _remove(self, node_id: bytes) -> None:
+        self._need_own_or_none(node_id)
+        try:
+            _temporary(self._path).unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
+            sync_folder(self._path.parent)
+        except OSError as error:
+            raise KeyFileFailed(path=self._path, reason=error.strerror or str(error)) from None
+
+    def _need_own_or_none(self, node_id: bytes) -> None:
+        """Return only if there is no file, or this node's on this network."""
+        data = _read(self._path)
+        if data is None:
+            return
+        file = self._decode(data)
+        if (file.network, file.node_id) != (self._network.name, node_id):
+            raise KeyFileUnsafe(path=self._path, reason="it holds another node's key")
+
+    def _seal(self, secret: Secret, node_id: bytes) -> bytes:
         passphrase = self._needed_passphrase()
         try:
             file = KeyFile.seal(
@@ -98,12 +142,27 @@ class FileKeyStore:
             )
         except MemoryError:
             raise KeyFileFailed(path=self._path, reason="there is not enough memory to make it") from None
-        _write_new(self._path, file.encode())
-        kept = self._load(node_id)
-        if kept != secret:
+        return file.encode()
+
+    def _put(self, data: bytes, secret: Secret, node_id: bytes) -> Secret:
+        """Only what was read back and opened takes the file's name, so that no bad disk costs what was there."""
+        temporary = _temporary(self._path)
+        try:
+            _write(temporary, data)
+            if _read(temporary) != data or self._open(data, node_id) != secret:
+                raise KeyFileFailed(path=self._path, reason="it does not hold what was written")
+            os.replace(temporary, self._path)
+            sync_folder(self._path.parent)
+        except OSError as error:
+            raise KeyFileFailed(path=self._path, reason=error.strerror or str(error)) from None
+        kept = _read(self._path)
+        if kept != data:
             raise KeyFileFailed(path=self._path, reason="it does not hold what was written")
-        assert kept is not None
-        return kept
+        return secret
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
 
 
 def _read(path: Path) -> bytes | None:
@@ -130,22 +189,14 @@ def _read(path: Path) -> bytes | None:
     return data
 
 
-def _write_new(path: Path, data: bytes) -> None:
-    """Whole or not at all, and never over a file that is there; the profile's lock keeps others from racing.
+def _write(path: Path, data: bytes) -> None:
+    """A file of its own, on the disk when this returns; the profile's lock keeps others from racing.
 
-    What a kill leaves under the temporary name was never anybody's key and makes room for the next.
+    What a kill leaves under the temporary name was never the key's only place and makes room for the next.
     """
-    temporary = path.with_name(path.name + ".new")
-    try:
-        if os.path.lexists(path):
-            raise KeyFileFailed(path=path, reason="there is a file already, and it is never overwritten")
-        temporary.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise KeyFileFailed(path=path, reason=error.strerror or str(error)) from None
+    path.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -63,6 +63,17 @@ class KeyStore(Protocol):
         """Prove the store unlocked, write once, never over anything, and return the secret as read back."""
         ...
 
+    async def replace(self, secret: Secret, node_id: bytes) -> Secret:
+        """As `create`, and over what is kept under the same node id, whole or not at all.
+
+        Only for a secret that makes `node_id`: it was read from the place that counts, or comes from a person.
+        """
+        ...
+
+    async def remove(self, secret: Secret, node_id: bytes) -> None:
+        """Forget this secret, which is safe elsewhere; nothing else is removed, and nothing that is gone is missed."""
+        ...
+
     async def prove(self) -> None:
         """Return only if a secret could be written now, so that a None from `load` means what it says."""
         ...
@@ -104,17 +115,20 @@ class KeyMarker:
     created: int
     """Seconds since the epoch."""
     state: MarkerState
+    leaving: KeyStoreKind | None = None
+    """Where a move left a copy that is still to be removed."""
 
     def encode(self) -> str:
-        return json.dumps(
-            {
-                "v": MARKER_VERSION,
-                "node_id": self.node_id.hex(),
-                "keystore": self.keystore.value,
-                "created": self.created,
-                "state": self.state.value,
-            }
-        )
+        fields: dict[str, object] = {
+            "v": MARKER_VERSION,
+            "node_id": self.node_id.hex(),
+            "keystore": self.keystore.value,
+            "created": self.created,
+            "state": self.state.value,
+        }
+        if self.leaving is not None:
+            fields["leaving"] = self.leaving.value
+        return json.dumps(fields)
 
     @classmethod
     def decode(cls, text: str) -> KeyMarker:
@@ -126,6 +140,7 @@ class KeyMarker:
                 KeyStoreKind(fields["keystore"]),
                 int(fields["created"]),
                 MarkerState(fields["state"]),
+                KeyStoreKind(fields["leaving"]) if "leaving" in fields else None,
             )
             if fields["v"] == MARKER_VERSION and is_public_key(marker.node_id):
                 return marker

@@ -25,6 +25,13 @@ class MemoryKeyStore:
         self._kept = (node_id, secret)
         return secret
 
+    async def replace(self, secret: Secret, node_id: bytes) -> Secret:
+        return await self.create(secret, node_id)
+
+    async def remove(self, secret: Secret, node_id: bytes) -> None:
+        if self._kept == (node_id, secret):
+            self._kept = None
+
     async def prove(self) -> None:
         """Memory is never locked."""
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from core.base.errors import LeydenError
 from core.bolt.networks import Network
 from core.wallet import keyring_backends
-from core.wallet.errors import KeyringFailed, KeyringLocked, NoUsableKeyring
+from core.wallet.errors import KeyNotSaved, KeyringFailed, KeyringLocked, NoUsableKeyring
 from core.wallet.keyring_backends import TrustedBackend, find_backend
 from core.wallet.keystore import KeyStoreKind, KeyStoreStatus
 from core.wallet.secret import Secret, SecretTextError
@@ -55,6 +55,13 @@ class OsKeyringStore:
 
     async def create(self, secret: Secret, node_id: bytes) -> Secret:
         return await self._call(lambda backend: self._create(backend, secret, node_id), hidden=secret)
+
+    async def replace(self, secret: Secret, node_id: bytes) -> Secret:
+        """The same secret is found there or written; another one under its name stays, and is KeyringFailed."""
+        return await self._call(lambda backend: self._create(backend, secret, node_id), hidden=secret)
+
+    async def remove(self, secret: Secret, node_id: bytes) -> None:
+        await self._call(lambda backend: self._remove(backend, secret, node_id), hidden=secret)
 
     async def prove(self) -> None:
         await self._call(self._prove)
@@ -117,13 +124,35 @@ class OsKeyringStore:
         text = secret.to_text()
         present = found.keyring.get_password(service, USERNAME)
         if present is None:
-            found.keyring.set_password(service, USERNAME, text)
+            self._save(found, service, secret)
             present = found.keyring.get_password(service, USERNAME)
         if present is None:
             raise KeyringFailed(backend=found.where, reason="it took the key and does not give it back")
         if not hmac.compare_digest(present.encode(), text.encode()):
             raise KeyringFailed(backend=found.where, reason="it holds something else under the key's name")
         return _parse(present, found)
+
+    def _save(self, found: TrustedBackend, service: str, secret: Secret) -> None:
+        """KeyNotSaved when the keyring refuses and is seen to hold nothing; a lock keeps its own name."""
+        try:
+            found.keyring.set_password(service, USERNAME, secret.to_text())
+            return
+        except Exception as error:  # noqa: BLE001 - as in `_guarded`
+            translated = _translate(error, found, secret)
+        if type(translated) is KeyringFailed and found.keyring.get_password(service, USERNAME) is None:
+            raise KeyNotSaved(backend=translated.backend, reason=translated.reason)
+        raise translated
+
+    def _remove(self, found: TrustedBackend, secret: Secret, node_id: bytes) -> None:
+        service = item_service(self._network, node_id)
+        present = found.keyring.get_password(service, USERNAME)
+        if present is None:
+            return
+        if not hmac.compare_digest(present.encode(), secret.to_text().encode()):
+            raise KeyringFailed(backend=found.where, reason="it holds something else under the key's name")
+        found.keyring.delete_password(service, USERNAME)
+        if found.keyring.get_password(service, USERNAME) is not None:
+            raise KeyringFailed(backend=found.where, reason="it still has the key that it was told to forget")
 
 
 def _parse(text: str, found: TrustedBackend) -> Secret:

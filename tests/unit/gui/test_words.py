@@ -46,6 +46,8 @@ def _example(kind: type[LeydenError]) -> LeydenError:
         facts[name] = samples.get(hint)
         if hint == tuple[AddressAttempt, ...]:
             facts[name] = (AddressAttempt("1.2.3.4:9735", ConnectPhase.DIALLING, "Connection refused"),)
+        elif hint == tuple[int, ...]:
+            facts[name] = (3, 7)
     return kind(**facts)
 
 

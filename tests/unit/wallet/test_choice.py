@@ -51,12 +51,12 @@ def test_every_error_keeps_its_facts_and_takes_them_by_name_alone() -> None:
     for kind in kinds:
         if kind is LeydenError:
             continue
-        names = list(inspect.signature(kind).parameters)
-        facts = {name: b"\2" * 33 if name in ("node_id", "found", "expected") else f"a {name}" for name in names}
+        names = [name for name in inspect.signature(kind).parameters if name != "facts"]  # LeydenError's own
+        facts = {name: b"\2" * 33 if name in ("node_id", "found", "expected", "offered") else f"a {name}" for name in names}
         if kind is errors.NoUsableKeyring:
             facts["found"] = "a found"
         error = kind(**facts)
         assert {name: getattr(error, name) for name in names} == facts
         assert list(error.facts) == names
         with pytest.raises(TypeError):
-            kind(*facts.values())
+            kind(*facts.values(), "by place")
