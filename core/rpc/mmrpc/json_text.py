@@ -57,7 +57,7 @@ def _encodable(value: object) -> bool:
 
 def _too_deep(value: object) -> bool:
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [each for parent in level for each in _children(parent)]
         if not level:
             return False

@@ -89,6 +89,11 @@ class MmrpcServer:
         return int(sockets[0].getsockname()[1]) if sockets else 0
 
     @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._web.connections)
+
+    @property
     def attempts(self) -> Attempts:
         """Of guessing the password, and who is banned for it."""
         return self._desk.attempts
@@ -106,7 +111,7 @@ class MmrpcServer:
         await self._web.shutdown(SHUTDOWN_S)
 
     def _protocol(self) -> asyncio.Protocol:
-        return self._web() if len(self._web.connections) < MAX_CONNECTIONS else _Refused()
+        return self._web() if self.connections < MAX_CONNECTIONS else _Refused()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = request.headers
