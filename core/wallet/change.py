@@ -62,7 +62,7 @@ async def move_key(
     leaving = replace(record, keystore=target.kind, state=MarkerState.KEPT, leaving=source.kind)
     await marker.set(leaving.encode())
     moved(target)
-    if await load_checked(target, record.node_id, network) == secret:
+    if (await load_checked(target, record.node_id, network)).same_key(secret):
         await finish_move(source, secret, marker, leaving)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from collections.abc import Callable
 from typing import TypeVar
@@ -121,16 +120,13 @@ class OsKeyringStore:
     def _create(self, found: TrustedBackend, secret: Secret, node_id: bytes) -> Secret:
         self._prove(found)
         service = item_service(self._network, node_id)
-        text = secret.to_text()
         present = found.keyring.get_password(service, USERNAME)
         if present is None:
             self._save(found, service, secret)
             present = found.keyring.get_password(service, USERNAME)
         if present is None:
             raise KeyringFailed(backend=found.where, reason="it took the key and does not give it back")
-        if not hmac.compare_digest(present.encode(), text.encode()):
-            raise KeyringFailed(backend=found.where, reason="it holds something else under the key's name")
-        return _parse(present, found)
+        return _same(present, secret, found)
 
     def _save(self, found: TrustedBackend, service: str, secret: Secret) -> None:
         """KeyNotSaved when the keyring refuses and is seen to hold nothing; a lock keeps its own name."""
@@ -148,8 +144,7 @@ class OsKeyringStore:
         present = found.keyring.get_password(service, USERNAME)
         if present is None:
             return
-        if not hmac.compare_digest(present.encode(), secret.to_text().encode()):
-            raise KeyringFailed(backend=found.where, reason="it holds something else under the key's name")
+        _same(present, secret, found)
         found.keyring.delete_password(service, USERNAME)
         if found.keyring.get_password(service, USERNAME) is not None:
             raise KeyringFailed(backend=found.where, reason="it still has the key that it was told to forget")
@@ -161,6 +156,14 @@ def _parse(text: str, found: TrustedBackend) -> Secret:
     except SecretTextError as error:
         reason = f"the item is not a key that Leyden wrote: {error}"
         raise KeyringFailed(backend=found.where, reason=reason) from None
+
+
+def _same(text: str, secret: Secret, found: TrustedBackend) -> Secret:
+    """The item, only if it is this key, whenever it was written; after a restore it may be there from before."""
+    kept = _parse(text, found)
+    if not kept.same_key(secret):
+        raise KeyringFailed(backend=found.where, reason="it holds something else under the key's name")
+    return kept
 
 
 def _locked(found: TrustedBackend) -> bool | None:

@@ -75,6 +75,10 @@ class Secret:
             return NotImplemented
         return hmac.compare_digest(self.to_text(), other.to_text())
 
+    def same_key(self, other: Secret) -> bool:
+        """Whether both make the same keys, whenever each was made or restored."""
+        return self.kind is other.kind and hmac.compare_digest(self.secret, other.secret)
+
     __hash__ = None  # type: ignore[assignment]  # a hash of it would be a trace of it
 
     def __repr__(self) -> str:
