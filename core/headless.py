@@ -53,8 +53,10 @@ def run(settings: Settings) -> int:
 async def _run(settings: Settings) -> int:
     node = Node(settings)
     failures: list[BaseException] = []
+    own: list[int] = []
+    """The task that the start began itself; one that was asked for later may fail without ending the node."""
     node.bus.subscribe(StepChanged, lambda row: _print_step(row, sys.stdout))
-    node.bus.subscribe(TaskChanged, lambda event: _note_end(node, event, failures))
+    node.bus.subscribe(TaskChanged, lambda event: _note_end(node, event, own, failures))
     node.bus.subscribe(PluginChanged, _print_plugin)
     _stop_at_signals(node)
     try:
@@ -66,7 +68,8 @@ async def _run(settings: Settings) -> int:
         print(f"node {node.node_id.hex()} on {node.network.name}, key in {node.key_location}", flush=True)
         for peer in node.practice_peers:
             print(f"practice peer {peer.name}: {peer.uri}", flush=True)
-        node.activate()
+        if not settings.no_activate:
+            own.append(node.activate())
         await node.stop_requested.wait()
     finally:
         await node.stop()
@@ -75,8 +78,8 @@ async def _run(settings: Settings) -> int:
     return EXIT_FAILED if failures else EXIT_OK
 
 
-def _note_end(node: Node, event: TaskChanged, failures: list[BaseException]) -> None:
-    if event.state is TaskState.ERROR and event.error is not None:
+def _note_end(node: Node, event: TaskChanged, own: list[int], failures: list[BaseException]) -> None:
+    if event.state is TaskState.ERROR and event.error is not None and event.task_id in own:
         failures.append(event.error)
         node.request_stop()
     elif event.state is TaskState.OK:

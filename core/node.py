@@ -7,24 +7,22 @@ builds (`core.activation.lightning`); `Node.lightning` is None until that task i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
 import core
-from core.activation.coins import Coins, LightningCoin, load_coins
-from core.activation.errors import NodeNotActive, NoSuchCoin, TaskFinished, TaskNotFound
-from core.activation.lightning import Lightning, LightningFactories, activate
-from core.activation.manager import TaskHandle, TaskManager
-from core.activation.params import LightningParams, LightningResult
-from core.activation.platform import PlatformCoin, PlatformCoins
-from core.activation.prepare import Prepared, binds_of, check_platform, prepare_init
-from core.activation.sources import Choice, SourceOpener, chosen_source
-from core.activation.steps import OWN_START, PLATFORM_COIN, ActivationStep
+from core.activation.activator import Activator, ActivatorParts
+from core.activation.coins import load_coins
+from core.activation.errors import NodeNotActive
+from core.activation.lightning import Lightning, LightningFactories
+from core.activation.manager import TaskManager
+from core.activation.params import LightningParams
+from core.activation.platform import PlatformCoins
+from core.activation.prepare import Prepared, binds_of
+from core.activation.sources import SourceOpener, chosen_source
 from core.base.clock import Clock, SystemClock
 from core.base.events import EventBus, NodeState, NodeStateChanged, TaskChanged, TaskState
 from core.base.finish import finish
@@ -35,9 +33,6 @@ from core.bolt.address import Address
 from core.bolt.keys import NodeKey, short_id
 from core.bolt.networks import NETWORKS, Network
 from core.bolt.onion_key import OnionKey
-from core.chain.errors import ChainUnavailable
-from core.chain.source import TipChanged
-from core.channels.balance import balance_of, decimal_text
 from core.channels.records import ChannelRecords
 from core.channels.trusted import TrustedNodes
 from core.gossip.scorer import Scorer
@@ -86,7 +81,6 @@ class Node:
         self.tasks = TaskManager(self.bus, self.clock)
         self.version: str = core.__version__
         self.state = NodeState.OFF
-        self.lightning: Lightning | None = None
         self.keys = KeyService(self.network, self.clock, self._make_keystore)
         self.practice_peers: tuple[PracticePeer, ...] = ()
         self.plugins = PluginHost(self, self.clock)
@@ -98,19 +92,9 @@ class Node:
         self._bans: Bans | None = None
         self.mmrpc: MmrpcServer | None = None
         """The task RPC over HTTP; None when it is not served."""
-        self._coins: Coins | None = None
-        self._platforms: PlatformCoins | None = None
-        self._l2: str | None = None
-        """Ticker of the Lightning coin that is active, on its way up or on its way down; there is one at most."""
-        self._prepared: Prepared | None = None
-        """What it stands on; None also while the platform coin is being opened."""
-        self._going_down = asyncio.Lock()
-        self._stopping = False
+        self._activator: Activator | None = None
         self._stack = AsyncExitStack()
-        self._task_id: int | None = None
-        self._block_height = 0
         self.bus.subscribe(TaskChanged, self._task_changed)
-        self.bus.subscribe(TipChanged, self._tip_changed)
 
     @property
     def node_id(self) -> bytes:
@@ -137,23 +121,19 @@ class Node:
         return (self.settings.color or self.node_id.hex()[:6]).lower()
 
     @property
+    def activator(self) -> Activator:
+        """The coins, and what brings them up; the node has it from `start` on."""
+        return _started(self._activator)
+
+    @property
+    def lightning(self) -> Lightning | None:
+        """None until an activation's task is `Ok`, and again once it is taken down."""
+        return None if self._activator is None else self._activator.lightning
+
+    @property
     def _params(self) -> LightningParams | None:
-        return None if self._prepared is None else self._prepared.params
-
-    @property
-    def coins(self) -> Coins:
-        """The coins of this network; the node has them from `start` on."""
-        return _started(self._coins)
-
-    @property
-    def platforms(self) -> PlatformCoins:
-        """The platform coins that are active; the node has them from `start` on."""
-        return _started(self._platforms)
-
-    @property
-    def lightning_coin(self) -> LightningCoin | None:
-        """The Lightning coin that is active."""
-        return self._prepared.coin if self._prepared is not None and self.lightning is not None else None
+        """What the activation that runs or stands was asked for."""
+        return None if self._activator is None else self._activator.params
 
     @property
     def peers(self) -> PeerManager:
@@ -176,12 +156,12 @@ class Node:
     @property
     def block_height(self) -> int:
         """Of the chain's tip; 0 until Lightning is up."""
-        return self._block_height if self.active else 0
+        return self.activator.block_height if self.active else 0
 
     @property
     def task_id(self) -> int | None:
         """Of the last activation."""
-        return self._task_id
+        return None if self._activator is None else self._activator.task_id
 
     async def start(
         self, *, keystore: str | None = None, passphrase: Passphrase | None = None, secret: Secret | None = None
@@ -195,12 +175,7 @@ class Node:
         """
         check_socket_path(self.paths)
         try:
-            self._stopping = False
             profile = self._stack.enter_context(Profile.open(self.paths))
-            own_coins = self.settings.data_dir / "coins.json"
-            self._coins = await finish(asyncio.to_thread(load_coins, own_coins, self.network))
-            self._platforms = PlatformCoins(self._coins, self.network)
-            self._stack.push_async_callback(self._platforms.aclose)
             self._stack.callback(set_up_logging(self.paths.logs, self.settings.log_level).close)
             self._database = await Database.open(self.paths.database)
             self._stack.push_async_callback(self._database.aclose)
@@ -208,6 +183,8 @@ class Node:
             await self._open_key(ProfileMarker(self._database, self.paths.key_marker), keystore, passphrase, secret)
             self.plugins = PluginHost(self, self.clock)
             self._stack.push_async_callback(self.plugins.aclose)
+            self._activator = await self._make_activator()
+            self._stack.push_async_callback(self._activator.aclose)
             server = await RpcServer.start(self, profile.prepare_socket_path(), self.plugins.commands)
             self._stack.push_async_callback(server.aclose)
             if self.settings.mmrpc:
@@ -228,78 +205,20 @@ class Node:
 
         Raises NodeNotActive while the node stops.
         """
-        if self._l2 is not None and self._task_id is not None:
-            return self._task_id
-        return self._begin(self.coins.lightning_ticker, self._activate_all, OWN_START)
+        return self.activator.activate()
 
     async def init_lightning(self, ticker: str, params: LightningParams) -> int:
-        """Begin an activation with these parameters on a platform coin that is active; gives its task's number.
-
-        Raises what `core.activation.prepare.prepare_init` does; NodeNotActive while the node stops.
-        """
-        prepared = prepare_init(ticker, params, self.coins, self.platforms, self._l2)
-
-        async def bring_up(handle: TaskHandle) -> LightningResult:
-            return await self._activate(handle, prepared)
-
-        number = self._begin(ticker, bring_up, tuple(ActivationStep))
-        self._prepared = prepared
-        return number
-
-    def _begin(
-        self, ticker: str, make: Callable[[TaskHandle], Awaitable[LightningResult]], statuses: Sequence[str]
-    ) -> int:
-        if self._stopping:
-            raise NodeNotActive
-        self._l2 = ticker
-        self._change_state(NodeState.STARTING)
-        self._task_id = self.tasks.start(make, statuses)
-        return self._task_id
-
-    async def enable_coin(self, ticker: str, choice: Choice) -> PlatformCoin:
-        """Open a platform coin. Raises what `PlatformCoins.enable` and `SourceOpener.open` do."""
-        return await self.platforms.enable(ticker, lambda: self._opener.open(choice))
-
-    async def disable_coin(self, ticker: str, *, force: bool = False) -> bool:
-        """Take a coin down; gives whether it only became passive, because Lightning stands on it. `force` takes both.
-
-        Raises NoSuchCoin.
-        """
-        if ticker == self._l2 and self.lightning is not None:
-            await self.deactivate()
-            return False
-        if self._prepared is not None and self._prepared.platform.ticker == ticker:
-            if not force:
-                self.platforms.make_passive(ticker)
-                return True
-            await self.deactivate()
-        await self.platforms.disable(ticker)
-        return False
+        """Begin an activation with these parameters; raises what `Activator.init` does."""
+        return self.activator.init(ticker, params)
 
     async def deactivate(self) -> None:
-        """Take Lightning down, or give up its activation; its platform coin stays. Runs to its end."""
-        await finish(self._take_down())
-
-    async def _take_down(self) -> None:
-        async with self._going_down:
-            await self.cancel_activation()
-            lightning, self.lightning = self.lightning, None
-            if lightning is None:
-                return
-            self._change_state(NodeState.STOPPING)
-            await lightning.aclose()
-            self._l2 = self._prepared = None
-            if not self._stopping:
-                self._change_state(NodeState.OFF)
+        """Take Lightning down, or give up its activation; the rest of the node stays."""
+        await self.activator.deactivate()
 
     async def cancel_activation(self) -> None:
         """Give up the running activation, if any; returns once everything it held is released."""
-        if self._task_id is None:
-            return
-        try:
-            await self.tasks.cancel(self._task_id)
-        except (TaskNotFound, TaskFinished):
-            return
+        if self._activator is not None:
+            await self._activator.cancel()
 
     def rpc_bans(self) -> tuple[str, ...]:
         """Addresses that mmrpc hears no more, for wrong passwords."""
@@ -321,15 +240,14 @@ class Node:
         await finish(self._stop())
 
     async def _stop(self) -> None:
-        self._stopping = True
-        await self.tasks.aclose()
-        await self._take_down()
+        if self._activator is not None:
+            await self._activator.aclose()
         await self._release()
         self._change_state(NodeState.OFF)
 
     async def _release(self) -> None:
         stack, self._stack = self._stack, AsyncExitStack()
-        self._coins = self._platforms = None
+        self._activator = None
         self._database = self._key = self._onion_key = self._bans = self.mmrpc = None
         self.practice_peers = ()
         await stack.aclose()
@@ -382,65 +300,24 @@ class Node:
     def _key_file_lies_here(self) -> bool:
         return os.path.lexists(self.paths.key_file)
 
-    async def _activate_all(self, handle: TaskHandle) -> LightningResult:
-        with handle.step(PLATFORM_COIN) as step:
-            coin = self.coins.lightning(self.coins.lightning_ticker)
-            opened = await self._drop_dead(coin.platform)
-            platform = self.platforms.find(coin.platform) or await self.enable_coin(
-                coin.platform, chosen_source(self.settings, self.network)
+    async def _make_activator(self) -> Activator:
+        own_coins = self.settings.data_dir / "coins.json"
+        coins = await finish(asyncio.to_thread(load_coins, own_coins, self.network))
+        opener = SourceOpener(self.network, self.paths, self.bus, self.clock)
+        return Activator(
+            ActivatorParts(
+                coins=coins,
+                platforms=PlatformCoins(coins, self.network),
+                tasks=self.tasks,
+                bus=self.bus,
+                node_id=self.node_id,
+                factories=self._factories,
+                ready=self.plugins.ready,  # no peer gets past one that wants to be asked
+                open_source=opener.open,
+                own_choice=lambda: chosen_source(self.settings, self.network),
+                change_state=self._change_state,
             )
-            try:
-                check_platform(platform)
-                height = (await platform.source.tip()).height
-                step.say(f"{platform.ticker}: {platform.source.description}; tip at height {height}")
-            except BaseException:
-                await self._close_again(coin.platform, opened)
-                raise
-        self._prepared = Prepared(coin, platform, None)
-        try:
-            return await self._activate(handle, self._prepared)
-        except BaseException:
-            await self._close_again(coin.platform, opened)
-            raise
-
-    async def _drop_dead(self, ticker: str) -> bool:
-        """Whether the platform coin is to be opened: it is not active, or its source has died and was closed."""
-        platform = self.platforms.find(ticker)
-        if platform is None:
-            return True
-        try:
-            await platform.source.tip()
-        except ChainUnavailable:
-            await self.platforms.disable(ticker)
-            return True
-        return False
-
-    async def _close_again(self, ticker: str, opened: bool) -> None:
-        """What the activation opened it closes; a coin that was there before stays."""
-        if opened:
-            with contextlib.suppress(NoSuchCoin):  # somebody disabled it meanwhile
-                await self.platforms.disable(ticker)
-
-    async def _activate(self, handle: TaskHandle, prepared: Prepared) -> LightningResult:
-        await self.plugins.ready()  # no peer gets past one that wants to be asked
-        lightning = await activate(self._factories(prepared), handle)
-        try:
-            self._block_height = (await lightning.chain.tip()).height
-        except BaseException:
-            await lightning.aclose()
-            raise
-        self.lightning = lightning
-        balance, decimals = balance_of(lightning.channels.all()), prepared.coin.decimals
-        return LightningResult(
-            platform_coin=prepared.platform.ticker,
-            address=self.node_id.hex(),
-            spendable=decimal_text(balance.spendable_msat, decimals),
-            unspendable=decimal_text(balance.unspendable_msat, decimals),
         )
-
-    @property
-    def _opener(self) -> SourceOpener:
-        return SourceOpener(self.network, self.paths, self.bus, self.clock)
 
     def _factories(self, prepared: Prepared) -> LightningFactories:
         database, paths, params = _started(self._database), self.paths, prepared.params
@@ -500,15 +377,8 @@ class Node:
             ),
         )
 
-    def _tip_changed(self, event: TipChanged) -> None:
-        self._block_height = event.tip.height
-
     def _task_changed(self, event: TaskChanged) -> None:
-        if event.task_id != self._task_id:
-            return
-        if event.state in (TaskState.ERROR, TaskState.CANCELLED):
-            self._l2 = self._prepared = None
-        if self.state is NodeState.STOPPING:
+        if event.task_id != self.task_id or self.state is NodeState.STOPPING:
             return
         match event.state:
             case TaskState.OK:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.activation.coins import LightningCoin
 from core.activation.services import BackgroundServices, Problem, flush_regularly
 from core.activation.steps import ActivationStep, Step, StepReporter
 from core.base.clock import Clock
@@ -15,15 +16,15 @@ from core.base.finish import finish
 from core.bolt.networks import Network
 from core.chain.errors import ChainUnavailable
 from core.chain.fees import FeeEstimates, estimate_fees
-from core.chain.opening import check_network
 from core.chain.source import ChainSource
 from core.channels.records import ChannelRecords, TipComparison
+from core.channels.trusted import TrustedNodes
 from core.gossip.scorer import Scorer
 from core.gossip.store import GossipStore, Progress
 from core.peers.manager import PeerManager
 from core.peers.onion import OnionService
 from core.peers.values import PeerBook
-from core.storage.files import prove_writable
+from core.storage.files import profile_errors, prove_writable
 
 CANCEL_FLUSH_TIMEOUT_S = 0.1
 """How long sessions may send what they hold when activation is given up; a stop grants them a second."""
@@ -37,10 +38,13 @@ class LightningFactories:
     clock: Clock
     folder: Path | None
     """The profile folder, that services write to; None when nothing is kept."""
-    open_chain: Callable[[], Awaitable[ChainSource]]
+    coin: LightningCoin
+    chain: ChainSource
+    """Of the platform coin, which opened it and closes it."""
     open_graph: Callable[[Progress], Awaitable[GossipStore]]
     open_channels: Callable[[], Awaitable[ChannelRecords]]
     make_peers: Callable[[ChannelRecords], PeerManager]
+    open_trusted: Callable[[], Awaitable[TrustedNodes]]
     open_scorer: Callable[[], Awaitable[Scorer]]
     book: PeerBook
     binds: Sequence[str]
@@ -49,6 +53,8 @@ class LightningFactories:
     """Told when a background service dies or cannot write."""
     make_onion: Callable[[PeerManager], OnionService] | None = None
     """None: we are not to be reached through Tor."""
+    backup: Path | None = None
+    """A folder for a second copy of what guards channels; made, and proved to be writable."""
     reconnect: bool = True
     """Dial saved peers by ourselves; not when offline, nor with a key that may be running elsewhere."""
 
@@ -64,6 +70,7 @@ class Lightning:
         graph: GossipStore,
         channels: ChannelRecords,
         peers: PeerManager,
+        trusted: TrustedNodes,
         scorer: Scorer,
         onion: OnionService | None,
         undo: _Undo,
@@ -73,6 +80,7 @@ class Lightning:
         self.graph = graph
         self.channels = channels
         self.peers = peers
+        self.trusted = trusted
         self.scorer = scorer
         self.onion = onion
         self._undo = undo
@@ -125,10 +133,12 @@ class _Activation:
         self._undo = undo
 
     async def run(self) -> Lightning:
+        chain = self._make.chain
         with self._report.step(ActivationStep.ACTIVATING_COIN) as step:
-            chain = await self._activate_coin(step)
+            await self._activate_coin(step)
         with self._report.step(ActivationStep.GETTING_FEES) as step:
             fees = await estimate_fees(chain)
+            await self._prove_backup()
             step.say(str(fees))
         with self._report.step(ActivationStep.READING_GRAPH) as step:
             graph = await self._make.open_graph(step.progress)
@@ -136,6 +146,7 @@ class _Activation:
         with self._report.step(ActivationStep.CHANNEL_MANAGER) as step:
             channels = await self._read_channels(step, chain)
         with self._report.step(ActivationStep.PEER_MANAGER) as step:
+            trusted = await self._make.open_trusted()
             peers, onion = await self._start_peers(step, channels)
         with self._report.step(ActivationStep.READING_SCORER) as step:
             scorer = await self._make.open_scorer()
@@ -151,18 +162,20 @@ class _Activation:
             graph=graph,
             channels=channels,
             peers=peers,
+            trusted=trusted,
             scorer=scorer,
             onion=onion,
             undo=self._undo,
         )
 
-    async def _activate_coin(self, step: Step) -> ChainSource:
-        chain = await self._make.open_chain()
-        self._undo.stack.push_async_callback(chain.aclose)
-        await check_network(chain, self._make.network)
+    async def _activate_coin(self, step: Step) -> None:
+        coin, chain = self._make.coin, self._make.chain
         tip = await chain.tip()
-        step.say(f"{chain.description}; tip at height {tip.height}")
-        return chain
+        step.say(f"{coin.ticker} on {coin.platform}: {chain.description}; tip at height {tip.height}")
+
+    async def _prove_backup(self) -> None:
+        if self._make.backup is not None:
+            await finish(asyncio.to_thread(_make_writable, self._make.backup))
 
     async def _read_channels(self, step: Step, chain: ChainSource) -> ChannelRecords:
         channels = await self._make.open_channels()
@@ -206,6 +219,12 @@ class _Activation:
         else:
             peers.reconnect_saved(saved)
             step.say(f"reconnecting to {len(saved)} saved peers")
+
+
+def _make_writable(folder: Path) -> None:
+    with profile_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    prove_writable(folder)
 
 
 def _behind(comparison: TipComparison) -> str:

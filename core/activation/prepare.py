@@ -18,6 +18,7 @@ from core.activation.errors import (
 from core.activation.params import LightningParams
 from core.activation.platform import PlatformCoin, PlatformCoins
 from core.base.setting_faults import MAX_ALIAS_BYTES
+from core.base.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,15 @@ def prepare_init(
     if lightning is not None:
         raise OtherL2Active(ticker=ticker, active=lightning)
     return Prepared(coin, platform, params)
+
+
+def binds_of(settings: Settings, params: LightningParams | None) -> tuple[str, ...]:
+    """Where to listen: with parameters on their port, at the settings' addresses; loopback when these name none."""
+    if params is None or settings.offline:
+        return settings.binds
+    local = [bind for bind in settings.bind if bind.startswith("/")]
+    hosts = [bind.rpartition(":")[0] for bind in settings.bind if not bind.startswith("/")]
+    return (*local, *dict.fromkeys(f"{host}:{params.listening_port}" for host in hosts or ["127.0.0.1"]))
 
 
 def check_platform(platform: PlatformCoin) -> None:

@@ -29,6 +29,12 @@ class ActivationStep(StrEnum):
     READING_ADDRESSES = "ReadingChannelsAddressesFromFile"
 
 
+PLATFORM_COIN = "PlatformCoin"
+"""What the window and a headless start do before the eight; over HTTP it has calls of its own."""
+OWN_START = (PLATFORM_COIN, *ActivationStep)
+"""The statuses of an activation that the node begins by itself, in order."""
+
+
 class Step:
     """A running step, as a context manager: how its block ends is how the step ends."""
 

@@ -21,6 +21,8 @@ class FeeChain(RegtestChain):
     def __init__(self, sat_per_kvb: Callable[[int], int | None] = lambda _blocks: None) -> None:
         super().__init__(None, EventBus(), ManualClock())
         self.asked: list[int] = []
+        self.tips = 0
+        """How often it was asked for its tip."""
         self.dead: str | None = None
         self.silent = asyncio.Event()
         """Set: no answer comes any more."""
@@ -28,6 +30,7 @@ class FeeChain(RegtestChain):
         self._sat_per_kvb = sat_per_kvb
 
     async def tip(self) -> Tip:
+        self.tips += 1
         await self._answer()
         return await super().tip()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.activation.steps import ActivationStep
+from core.activation.steps import OWN_START
 
 COMMAND = (sys.executable, "-m", "gui.main", "--headless")
 CLIENT = (sys.executable, "-m", "core.client")
@@ -41,7 +41,7 @@ def test_each_status_has_a_line_and_a_signal_stops_it_in_order(home: Path, numbe
     assert process.returncode == 0
     assert errors == ""
     done = [line.split(":")[0] for line in lines if ": done in" in line]
-    assert done == list(ActivationStep)
+    assert done == list(OWN_START)
     assert [path.name for path in (home / "d" / "regtest").glob("lightning-rpc")] == []
 
 

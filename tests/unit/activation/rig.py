@@ -9,8 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pytest
-
+from core.activation.coins import ConfirmationTargets, LightningCoin
 from core.activation.lightning import Lightning, LightningFactories, activate
 from core.activation.manager import TaskManager
 from core.activation.steps import ActivationStep
@@ -20,10 +19,10 @@ from core.base.paths import ProfilePaths
 from core.bolt.address import Address, AddressKind
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
-from core.chain.errors import ChainUnavailable
-from core.chain.opening import open_chain
+from core.chain.regtest import RegtestChain
 from core.chain.source import ChainSource
 from core.channels.records import ChannelRecords
+from core.channels.trusted import TrustedNodes
 from core.gossip.scorer import Scorer
 from core.gossip.store import open_gossip_store
 from core.peers.book import SqlitePeerBook
@@ -32,6 +31,7 @@ from core.peers.manager import PeerManager
 from core.storage.database import Database
 from core.storage.profile import Profile
 
+COIN = LightningCoin("RBTC-lightning", "RBTC-segwit", 11, ConfirmationTargets(12, 6, 1))
 FRIEND = NodeKey(b"\x11" * 32).node_id
 
 
@@ -60,22 +60,23 @@ class Rig:
     def use_chain(self, chain: ChainSource) -> None:
         """Take this source instead of the embedded chain."""
 
-        async def given() -> ChainSource:
-            return chain
-
-        self.overrides["open_chain"] = given
+        self.chain = chain
+        self.overrides["chain"] = chain
 
     def factories(self) -> LightningFactories:
         network = NETWORKS["regtest"]
         paths = self.paths
+        assert self.chain is not None
         made = LightningFactories(
             network=network,
             clock=self.clock,
             folder=paths.folder,
-            open_chain=lambda: open_chain(network, paths.chain, self.bus, self.clock),
+            coin=COIN,
+            chain=self.chain,
             open_graph=lambda progress: open_gossip_store(paths.gossip_store, progress),
             open_channels=lambda: ChannelRecords.open(self.database, self.clock),
             make_peers=self._make_peers,
+            open_trusted=lambda: TrustedNodes.open(paths.folder / "trusted_nodes"),
             open_scorer=lambda: Scorer.open(paths.scorer),
             book=self.book,
             binds=[f"127.0.0.1:{self.port}"],
@@ -84,7 +85,6 @@ class Rig:
         made = replace(made, **self.overrides)  # type: ignore[arg-type]
         return replace(
             made,
-            open_chain=self._noting("chain", made.open_chain),
             open_channels=self._noting("channels", made.open_channels),
         )
 
@@ -153,15 +153,12 @@ class Rig:
         return [task for task in asyncio.all_tasks() if task.get_name() == "background services"]
 
     async def assert_released(self) -> None:
-        """Nothing that activation made is left: port, tasks, chain."""
+        """Nothing that activation made is left: port, tasks. The chain is the platform coin's."""
         with socket.socket() as taker:
             taker.bind(("127.0.0.1", self.port))
         for _ in range(5):  # transports and callbacks end in the next turns
             await asyncio.sleep(0)
         assert frozenset(asyncio.all_tasks()) - self.before == frozenset()
-        if self.chain is not None:
-            with pytest.raises(ChainUnavailable):
-                await self.chain.tip()
         assert not (self.paths.folder / "probe").exists()
 
 
@@ -178,9 +175,11 @@ async def make_rig(folder: Path) -> AsyncIterator[Rig]:
     with Profile.open(paths):
         database = await Database.open(paths.database)
         rig = Rig(paths, database, free_port())
+        rig.chain = await RegtestChain.open(paths.chain, rig.bus, rig.clock)
         await rig.book.remember(FRIEND, Address(AddressKind.IPV4, "127.0.0.1", free_port()))
         try:
             yield rig
         finally:
             await rig.tasks.aclose()
+            await rig.chain.aclose()
             await rig.database.aclose()

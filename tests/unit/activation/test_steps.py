@@ -274,7 +274,7 @@ async def test_a_cancel_inside_a_step_lands_at_once_and_releases_everything(
     tmp_path: Path, step: ActivationStep
 ) -> None:
     async with make_rig(tmp_path) as rig:
-        if step is ActivationStep.GETTING_FEES:
+        if step in (ActivationStep.ACTIVATING_COIN, ActivationStep.GETTING_FEES):
             chain = FeeChain()
             rig.use_chain(chain)
             rig.on(step, StepState.RUNNING, chain.silent.set)
