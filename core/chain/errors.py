@@ -73,9 +73,12 @@ class ServerLied(ServerFailed):
 class ServerRefused(ServerFailed):
     """The server answers a request with an error of its own."""
 
-    def __init__(self, *, server: str, reason: str) -> None:
+    def __init__(self, *, server: str, reason: str, code: int = 0) -> None:
         super().__init__(server=server, reason=reason)
         self.facts["reason"] = reason
+        self.said = reason
+        self.code = code
+        """As the server's own protocol numbers it; 0 where it does not."""
 
 
 class ServerBehind(ServerFailed):
