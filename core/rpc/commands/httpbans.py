@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from core.rpc.commands.base import Command, Context, Json
-from core.rpc.params import BadParam, Param, Scope
+from core.rpc.params import BadParam, Scope, optional
 from core.rpc.tokens import Token
 
 
@@ -30,16 +30,18 @@ def _address(token: Token, _scope: Scope) -> str:
         raise BadParam("should be an IP address") from None
 
 
-def _mmrpcunban(context: Context, *, address: str) -> Json:
-    context.node.lift_rpc_ban(address)
-    return {}
+def _mmrpcunban(context: Context, *, address: str | None) -> Json:
+    addresses = context.node.rpc_bans() if address is None else (address,)
+    for each in addresses:
+        context.node.lift_rpc_ban(each)
+    return {"lifted": list(addresses)}
 
 
 MMRPCUNBAN = Command(
     "mmrpcunban",
     "utility",
-    "Leyden's own: have mmrpc hear {address} again, with all its attempts",
+    "Leyden's own: have mmrpc hear {address} again, with all its attempts; without one every address that is banned",
     _mmrpcunban,
-    (Param("address", _address),),
+    (optional("address", _address),),
     before_active=True,
 )

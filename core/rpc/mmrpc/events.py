@@ -33,20 +33,24 @@ class Stream:
 
     def __init__(self) -> None:
         self.frames: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_FRAMES)
+        self._ended = False
 
-    def push(self, frame: bytes) -> bool:
-        """False when the client is too far behind; then the stream ends at once."""
+    def push(self, frame: bytes) -> None:
+        """A client that is too far behind gets no more: its stream ends."""
+        if self._ended:
+            return
         if self.frames.qsize() < MAX_FRAMES - 1:
             self.frames.put_nowait(frame)
-            return True
-        self.end()
-        return False
+        else:
+            self.end()
 
     def end(self) -> None:
         """What still waits is dropped."""
-        while not self.frames.empty():
-            self.frames.get_nowait()
-        self.frames.put_nowait(None)
+        if not self._ended:
+            self._ended = True
+            while not self.frames.empty():
+                self.frames.get_nowait()
+            self.frames.put_nowait(None)
 
 
 class EventStreams:
@@ -62,6 +66,10 @@ class EventStreams:
             bus.subscribe(StepChanged, lambda event: self._changed(event.task_id)),
             bus.subscribe(TaskChanged, self._task_changed),
         )
+
+    def __len__(self) -> int:
+        """How many streams are open."""
+        return len(self._streams)
 
     def close(self) -> None:
         """End every stream and listen no more."""

@@ -94,6 +94,11 @@ class MmrpcServer:
         return len(self._web.connections)
 
     @property
+    def streams(self) -> int:
+        """How many event streams are open."""
+        return len(self._streams)
+
+    @property
     def attempts(self) -> Attempts:
         """Of guessing the password, and who is banned for it."""
         return self._desk.attempts

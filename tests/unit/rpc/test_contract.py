@@ -566,7 +566,17 @@ async def test_check_runs_nothing() -> None:
         assert not rpc.node.stop_requested.is_set()
 
 
-WORK_BEFORE_ACTIVE = {"getinfo", "help", "check", "notifications", "listconfigs", "listnetworkevents", "stop"}
+WORK_BEFORE_ACTIVE = {
+    "getinfo",
+    "help",
+    "check",
+    "notifications",
+    "listconfigs",
+    "listnetworkevents",
+    "mmrpcbans",
+    "mmrpcunban",
+    "stop",
+}
 
 
 async def test_until_the_node_is_active_only_a_few_commands_work() -> None:
