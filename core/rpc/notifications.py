@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core.activation.steps import ActivationStep
+from core.activation.steps import OWN_START
 from core.base.events import (
     CustomMessage,
     Direction,
@@ -21,7 +21,8 @@ from core.rpc.commands.messages import message_hex
 from core.rpc.commands.shapes import address_object
 from core.rpc.framing import encode_notification
 
-_STEPS = tuple(step.value for step in ActivationStep)
+_STEPS = tuple(str(step) for step in OWN_START)
+"""Counted as the node's own start runs them; what is begun over HTTP starts at the second."""
 
 
 class Notifications:

@@ -137,8 +137,8 @@ async def test_activation_tells_how_far_it_is() -> None:
         _step(rpc, "ActivatingCoin", StepState.DONE)
         _step(rpc, "ReadingNetworkGraphFromFile", StepState.RUNNING, 3, 10)
         first, second = [json.loads(await client.next() or "") for _ in range(2)]
-        assert first == {"jsonrpc": "2.0", "method": "progress", "params": {"id": "n", "num": 0, "total": 8}}
-        assert second["params"] == {"id": "n", "num": 2, "total": 8, "stage": {"num": 3, "total": 10}}
+        assert first == {"jsonrpc": "2.0", "method": "progress", "params": {"id": "n", "num": 1, "total": 9}}
+        assert second["params"] == {"id": "n", "num": 3, "total": 9, "stage": {"num": 3, "total": 10}}
 
 
 def _step(rpc: Served, status: str, state: StepState, done: int | None = None, total: int | None = None) -> None:
