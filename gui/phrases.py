@@ -21,6 +21,12 @@ class Remedy(StrEnum):
     START_NODE = "start_node"
     USE_KEY_FILE = "use_key_file"
     COPY_DETAILS = "copy_details"
+    ASK_AGAIN = "ask_again"
+    LOOK_AGAIN = "look_again"
+    HOW_TO_FIX = "how_to_fix"
+    RESTORE_WORDS = "restore_words"
+    NEW_NODE = "new_node"
+    OTHER_PORT = "other_port"
     QUIT = "quit"
 
 
@@ -59,5 +65,11 @@ def action_words(action: Remedy) -> str:
         Remedy.START_NODE: tr("Start node"),
         Remedy.USE_KEY_FILE: tr("Use an encrypted file"),
         Remedy.COPY_DETAILS: tr("Copy details"),
+        Remedy.ASK_AGAIN: tr("Ask again"),
+        Remedy.LOOK_AGAIN: tr("Look again"),
+        Remedy.HOW_TO_FIX: tr("How to fix this"),
+        Remedy.RESTORE_WORDS: tr("Restore from words…"),
+        Remedy.NEW_NODE: tr("Start a new node…"),
+        Remedy.OTHER_PORT: tr("Use the next port"),
         Remedy.QUIT: tr("Quit"),
     }[action]

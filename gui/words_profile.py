@@ -92,7 +92,7 @@ def _no_keyring(error: wallet.NoUsableKeyring) -> Words:
             "An encrypted file works as well."
         ),
         tuple(bounded(line) for line in (found, *error.reason.split("; ")) if line),
-        actions=(Remedy.USE_KEY_FILE, Remedy.RETRY, Remedy.QUIT),
+        actions=(Remedy.USE_KEY_FILE, Remedy.LOOK_AGAIN, Remedy.HOW_TO_FIX, Remedy.QUIT),
     )
 
 
@@ -104,7 +104,7 @@ def _keyring_locked(error: wallet.KeyringLocked) -> Words:
             "it may be behind this one.",
             backend=bounded(error.backend),
         ),
-        actions=(Remedy.RETRY, Remedy.QUIT),
+        actions=(Remedy.ASK_AGAIN, Remedy.RESTORE_WORDS, Remedy.QUIT),
     )
 
 
@@ -112,7 +112,7 @@ def _keyring_failed(error: wallet.KeyringFailed) -> Words:
     return Words(
         tr("The keyring failed"),
         tr("{backend}: {reason}", backend=bounded(error.backend), reason=bounded(str(error.reason))),
-        actions=(Remedy.RETRY, Remedy.USE_KEY_FILE, Remedy.COPY_DETAILS),
+        actions=(Remedy.USE_KEY_FILE, Remedy.RETRY, Remedy.COPY_DETAILS),
     )
 
 
@@ -125,7 +125,7 @@ def _key_missing(error: wallet.KeyMissing) -> Words:
             id=_id(error.node_id),
             where=error.where,
         ),
-        actions=(Remedy.RETRY, Remedy.QUIT),
+        actions=(Remedy.RESTORE_WORDS, Remedy.LOOK_AGAIN, Remedy.NEW_NODE, Remedy.QUIT),
     )
 
 
@@ -138,7 +138,7 @@ def _wrong_key(error: wallet.WrongKey) -> Words:
             found=_id(error.found),
             expected=_id(error.expected),
         ),
-        actions=(Remedy.RETRY, Remedy.QUIT),
+        actions=(Remedy.RESTORE_WORDS, Remedy.RETRY, Remedy.QUIT),
     )
 
 

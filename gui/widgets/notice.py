@@ -16,7 +16,7 @@ from gui.words import Remedy, Words, action_words, words_for
 
 Offers = Mapping[Remedy, Callable[[], object]]
 """What the place where the failure is shown can do about it."""
-_PLAIN = (Remedy.RETRY, Remedy.USE_KEY_FILE)
+_PLAIN = (Remedy.RETRY, Remedy.USE_KEY_FILE, Remedy.ASK_AGAIN, Remedy.LOOK_AGAIN)
 """Shown as the primary button where they come first."""
 
 

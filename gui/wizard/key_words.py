@@ -1,0 +1,184 @@
+"""The words of a new key: shown once, then three of them asked back."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QLineEdit
+
+from core.wallet.errors import WordsMistaken
+from core.wallet.words import NewKey
+from gui.theme import SPACE_GROUP, SPACE_RELATED, Size
+from gui.widgets.basics import button, label, paragraph, row
+from gui.widgets.notice import Notice
+from gui.wizard.clipboard import ClipboardGuard
+from gui.wizard.context import Context
+from gui.wizard.page import WizardPage, buddy_label, card, say
+from gui.words import words_for
+
+COLUMNS = 4
+
+
+class WordsPage(WizardPage):
+    """On paper they outlive this computer; here they are seen once."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, "", "")
+        self.title.setText(self.tr("Write these words down"))
+        self.setAccessibleName(self.title.text())
+        self.lead.setText(
+            self.tr("They are your key, and the only way back to it. They are shown this once and never again.")
+        )
+        frame, layout = card()
+        self.grid = QGridLayout()
+        self.grid.setHorizontalSpacing(SPACE_GROUP)
+        self.grid.setVerticalSpacing(SPACE_RELATED)
+        layout.addLayout(self.grid)
+        self.column.addWidget(frame)
+        self.notice = Notice(self.theme)
+        self.column.addWidget(self.notice)
+        self.guard = ClipboardGuard(self)
+        self.copy = button(self.tr("Copy for 30 seconds"), self._copy, name="copyWords")
+        self.copied = label("", self.theme, size=Size.CAPTION, tone="muted")
+        line = row(self.copy, self.copied)
+        line.addStretch(1)
+        self.column.addLayout(line)
+        self.column.addWidget(
+            paragraph(
+                self.tr(
+                    "Paper is better: what is on the clipboard can be read by every program. Leyden clears it after "
+                    "30 seconds if it still holds the words."
+                ),
+                self.theme,
+                size=Size.CAPTION,
+                tone="muted",
+            )
+        )
+        self.written = QCheckBox(self.tr("I have written them down, in their order"))
+        self.written.setObjectName("written")
+        self.written.toggled.connect(self._written)
+        self.column.addWidget(self.written)
+        self.column.addStretch(1)
+        self.guard.cleared.connect(lambda: say(self.copied, self.tr("The clipboard no longer holds them.")))
+
+    def enter(self) -> None:
+        self.written.setChecked(False)
+        self.written.setEnabled(False)
+        self.copy.setEnabled(False)
+        say(self.copied, "")
+        self.notice.hide()
+        self.context.secrets.drop_key()
+        self.context.tasks.start(
+            self.context.keys.draft(self.machine.entries.words), done=self._show, failed=self._failed
+        )
+
+    def leave(self) -> None:
+        self._clear()
+
+    def _show(self, draft: NewKey) -> None:
+        self.context.secrets.draft = draft
+        self._clear()
+        rows = -(-draft.count // COLUMNS)
+        for index, word in enumerate(draft.words):
+            place = label(f"{index + 1}", self.theme, size=Size.TABLE, tone="muted")
+            place.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            shown = label(word, self.theme, fixed=True)
+            line = row(place, shown)
+            place.setFixedWidth(self.theme.em(1.8))
+            line.addStretch(1)
+            self.grid.addLayout(line, index % rows, index // rows)
+        self.written.setEnabled(True)
+        self.copy.setEnabled(True)
+
+    def _failed(self, error: Exception) -> None:
+        self.notice.show_error(error, {})
+
+    def _clear(self) -> None:
+        for shown in self.grid.parentWidget().findChildren(QLabel):
+            shown.clear()
+            shown.deleteLater()
+        while (item := self.grid.takeAt(0)) is not None:
+            if (line := item.layout()) is not None:
+                line.deleteLater()
+
+    def _copy(self) -> None:
+        draft = self.context.secrets.draft
+        if draft is not None:
+            self.guard.put(" ".join(draft.words))
+            say(self.copied, self.tr("Copied. Paste it now."))
+
+    def _written(self, yes: bool) -> None:
+        self.machine.hold(seen=yes)
+        self.changed.emit()
+
+
+class AskedPage(WizardPage):
+    """Three places at random. A wrong word says which, and others are asked."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, "", "")
+        self.title.setText(self.tr("Three of your words, please"))
+        self.setAccessibleName(self.title.text())
+        self.lead.setText(self.tr("So that you know your paper is right before anything depends on it."))
+        self.asked: tuple[int, ...] = ()
+        self.fields: list[QLineEdit] = []
+        self.labels: list[QLabel] = []
+        for number in range(3):
+            field = QLineEdit()
+            field.setObjectName(f"answer-{number}")
+            field.setFont(self.theme.font(fixed=True))
+            field.setMaximumWidth(self.theme.em(18))
+            field.textEdited.connect(lambda _text: self._enable())
+            field.returnPressed.connect(self.check)
+            name = buddy_label("", field, self.theme)
+            self.fields.append(field)
+            self.labels.append(name)
+            self.column.addWidget(name)
+            self.column.addWidget(field)
+        self.verdict = paragraph("", self.theme, tone="muted")
+        self.column.addWidget(self.verdict)
+        self.check_button = button(self.tr("Check"), self.check, name="checkWords")
+        line = row(self.check_button)
+        line.addStretch(1)
+        self.column.addLayout(line)
+        self.column.addStretch(1)
+
+    def enter(self) -> None:
+        say(self.verdict, "")
+        self._ask()
+
+    def leave(self) -> None:
+        for field in self.fields:
+            field.clear()
+
+    def check(self) -> None:
+        draft = self.context.secrets.draft
+        if draft is None or not self.check_button.isEnabled():
+            return
+        try:
+            self.context.secrets.secret = draft.confirm([field.text() for field in self.fields])
+        except WordsMistaken as error:
+            say(self.verdict, words_for(error).body, "warn")
+            self._ask()
+            return
+        self.machine.hold(secret=True)
+        say(self.verdict, self.tr("All three are right. Your key is ready to be kept."), "ok")
+        for field in self.fields:
+            field.setEnabled(False)
+        self.check_button.setEnabled(False)
+        self.changed.emit()
+
+    def _ask(self) -> None:
+        draft = self.context.secrets.draft
+        if draft is None:
+            return
+        self.asked = draft.challenge()
+        for place, name, field in zip(self.asked, self.labels, self.fields, strict=True):
+            name.setText(self.tr("Word {n}").format(n=place))
+            field.setAccessibleName(name.text())
+            field.clear()
+            field.setEnabled(True)
+        self._enable()
+        self.fields[0].setFocus()
+
+    def _enable(self) -> None:
+        self.check_button.setEnabled(all(field.text().strip() for field in self.fields))

@@ -1,0 +1,87 @@
+"""What the wizard leaves on disk: where it stopped, and at its end the profile's settings. Never a secret.
+
+Everything but `config_text` blocks; call it through `asyncio.to_thread`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from core.base.paths import ProfilePaths
+from core.storage.errors import ProfileUnusable
+from core.storage.files import open_regular, profile_errors, write_atomically
+from gui.wizard.machine import ChainKind, Entries, KeyPlan, Machine, StateUnreadable, listening_port
+
+STATE_FILE = "wizard.json"
+MAX_STATE_BYTES = 1 << 16
+PRIVATE_FOLDER = 0o700
+
+
+def is_fresh(paths: ProfilePaths) -> bool:
+    """Whether a profile was never begun: no settings, no key, no database."""
+    return not any(path.exists() for path in (paths.config, paths.key_marker, paths.key_file, paths.database))
+
+
+def read_state(data_dir: Path) -> Machine | None:
+    """Where an earlier run stopped; None when there was none, or what it left cannot be read."""
+    try:
+        with open_regular(data_dir / STATE_FILE) as file:
+            text = file.read(MAX_STATE_BYTES).decode()
+        machine = Machine.from_text(text, key_kept=False)
+        if ProfilePaths(data_dir, machine.entries.network).key_marker.exists():
+            machine = Machine.from_text(text, key_kept=True)
+    except (OSError, UnicodeDecodeError, StateUnreadable):
+        return None
+    return machine
+
+
+def write_state(data_dir: Path, machine: Machine) -> None:
+    """Raises ProfileUnusable."""
+    if machine.entries.plan is KeyPlan.MEMORY:
+        return
+    _make_folder(data_dir)
+    write_atomically(data_dir / STATE_FILE, machine.to_text().encode(errors="replace"))
+
+
+def forget_state(data_dir: Path) -> None:
+    """The wizard has done its work. Raises ProfileUnusable."""
+    with profile_errors(data_dir):
+        (data_dir / STATE_FILE).unlink(missing_ok=True)
+
+
+def write_config(paths: ProfilePaths, entries: Entries) -> None:
+    """The profile's `config.toml`, whole or not at all. Raises ProfileUnusable."""
+    _make_folder(paths.data_dir)
+    _make_folder(paths.folder)
+    write_atomically(paths.config, config_text(entries).encode())
+
+
+def config_text(entries: Entries) -> str:
+    """The settings as TOML. Where the key is kept is not among them: the profile remembers that, and it may move."""
+    values: dict[str, str | list[str]] = {}
+    if entries.alias:
+        values["alias"] = entries.alias
+    if entries.color:
+        values["color"] = entries.color.lower()
+    values["chain-source"] = entries.chain.value
+    if entries.chain is ChainKind.ELECTRUM:
+        values["electrum-server"] = list(entries.servers)
+    elif entries.chain is ChainKind.BITCOIN_RPC:
+        values["bitcoin-rpc"] = entries.rpc
+        if entries.rpc_user:
+            values["bitcoin-rpc-user"] = entries.rpc_user
+            values["bitcoin-rpc-password-file"] = entries.rpc_secret_file
+        else:
+            values["bitcoin-rpc-cookie"] = entries.rpc_secret_file
+    if entries.listen:
+        values["bind"] = [f"0.0.0.0:{listening_port(entries)}"]
+    # A JSON text or list of texts is TOML as well; DEL alone is not, and no setting takes it.
+    return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ProfileUnusable(path=folder, reason=error.strerror or str(error)) from None
