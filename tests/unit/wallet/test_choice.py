@@ -52,7 +52,9 @@ def test_every_error_keeps_its_facts_and_takes_them_by_name_alone() -> None:
         if kind is LeydenError:
             continue
         names = [name for name in inspect.signature(kind).parameters if name != "facts"]  # LeydenError's own
-        facts = {name: b"\2" * 33 if name in ("node_id", "found", "expected", "offered") else f"a {name}" for name in names}
+        facts = {
+            name: b"\2" * 33 if name in ("node_id", "found", "expected", "offered") else f"a {name}" for name in names
+        }
         if kind is errors.NoUsableKeyring:
             facts["found"] = "a found"
         error = kind(**facts)
