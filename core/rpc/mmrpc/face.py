@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from core.activation.activator import Activator
 from core.activation.manager import TaskManager
 from core.activation.params import LightningParams
 from core.rpc.face import NodeFace
@@ -14,6 +15,10 @@ class MmNode(NodeFace, Protocol):
 
     @property
     def tasks(self) -> TaskManager: ...
+
+    @property
+    def activator(self) -> Activator:
+        """The coins, and what brings them up."""
 
     async def init_lightning(self, ticker: str, params: LightningParams) -> int:
         """Check in the contract's order, start the task, and give its number.
