@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from core.base.finish import finish
 from core.base.setting_faults import parse_ip_and_port
@@ -53,7 +54,7 @@ class MmrpcServer:
         self._origins = frozenset(origins)
         self._streams = EventStreams(node, node.bus)
         self._desk = Desk(Context(node, self._streams.watch), password, methods, legacy)
-        self._web = web.Server(
+        self._web = _BoundedServer(
             self._handle,
             access_log=None,
             logger=_quiet,
@@ -80,7 +81,7 @@ class MmrpcServer:
 
     async def listen(self, host: str, port: int) -> None:
         """Port 0 picks one. Raises OSError."""
-        self._listener = await asyncio.get_running_loop().create_server(self._protocol, host, port)
+        self._listener = await asyncio.get_running_loop().create_server(self._web, host, port)
 
     @property
     def port(self) -> int:
@@ -114,9 +115,6 @@ class MmrpcServer:
         if running:
             await asyncio.wait(running)
         await self._web.shutdown(SHUTDOWN_S)
-
-    def _protocol(self) -> asyncio.Protocol:
-        return self._web() if self.connections < MAX_CONNECTIONS else _Refused()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = request.headers
@@ -178,11 +176,13 @@ class MmrpcServer:
             return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text="Too many event streams", headers=shared)
 
 
-class _Refused(asyncio.Protocol):
-    """A connection that is one too many."""
+class _BoundedServer(web.Server):
+    """Lets go of a connection that is one too many."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
 
 
 _TOO_LONG = f"A body has at most {MAX_BODY_BYTES} bytes, and comes within {BODY_TIMEOUT_S:g} s"
