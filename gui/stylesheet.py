@@ -10,7 +10,17 @@ from collections.abc import Mapping
 
 _SHEET = """
 QToolTip { background: @surface; color: @text; border: 1px solid @border; padding: 4px; }
-QLabel, QCheckBox { background: transparent; }
+QLabel, QCheckBox, QRadioButton { background: transparent; }
+QCheckBox, QRadioButton { spacing: 8px; }
+QCheckBox::indicator, QRadioButton::indicator { width: 14px; height: 14px; border: 1px solid @muted;
+  background: @sunken; }
+QCheckBox::indicator { border-radius: 4px; }
+QRadioButton::indicator { border-radius: 8px; }
+QCheckBox::indicator:checked { background: @accent; border-color: @accent; }
+QRadioButton::indicator:checked { width: 6px; height: 6px; border: 5px solid @accent; background: @on_accent; }
+QCheckBox::indicator:disabled, QRadioButton::indicator:disabled { border-color: @border; }
+QCheckBox::indicator:focus, QRadioButton::indicator:focus { border-color: @accent; }
+QRadioButton:disabled, QCheckBox:disabled { color: @muted; }
 QLabel[tone="muted"] { color: @muted; }
 QLabel[tone="ok"] { color: @ok; }
 QLabel[tone="warn"] { color: @warn; }

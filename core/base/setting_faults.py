@@ -8,6 +8,7 @@ from collections.abc import Callable
 from core.bolt.address import LOCAL_SOCKET_PATH_BYTES, AddressError, is_dns_name, parse_port
 
 MAX_ALIAS_BYTES = 32
+MAX_LOCK_MINUTES = 1440
 
 
 def _alias_fault(text: str) -> str | None:
@@ -108,8 +109,16 @@ def _electrum_fault(text: str) -> str | None:
     return f"{text!r} is not of the form HOST:PORT:s (TLS) or HOST:PORT:t"
 
 
+def _minutes_fault(text: str) -> str | None:
+    """Whole minutes, at most a day."""
+    if text.isascii() and text.isdigit() and len(text) <= 4 and int(text) <= MAX_LOCK_MINUTES:
+        return None
+    return f"{text!r} is not a number of minutes from 0 to {MAX_LOCK_MINUTES}"
+
+
 FAULTS: dict[str, Callable[[str], str | None]] = {
     "alias": _alias_fault,
+    "auto-lock-minutes": _minutes_fault,
     "bind": _bind_fault,
     "bitcoin-rpc": _rpc_fault,
     "color": _color_fault,

@@ -166,6 +166,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("no-activate", "flag", False, "wait until --mmrpc is asked to bring Lightning up"),
     Setting("demo", "flag", False, "start two practice peers on loopback to try things with", profile=False),
     Setting("headless", "flag", False, "run without a window", profile=False),
+    Setting("no-wizard", "flag", False, "open a new profile at once, without asking how it shall be", profile=False),
+    Setting(
+        "auto-lock-minutes",
+        "text",
+        "0",
+        "lock the window after so many minutes without a key or the pointer; 0 is never",
+        metavar="MINUTES",
+    ),
     Setting("dev-offer-gossip-queries", "flag", False, "offer feature bit 7 (tests)", profile=False, hidden=True),
 )
 
@@ -205,6 +213,8 @@ class Settings:
     no_activate: bool = False
     demo: bool = False
     headless: bool = False
+    no_wizard: bool = False
+    auto_lock_minutes: str = "0"
     dev_offer_gossip_queries: bool = False
     origins: Mapping[str, Origin] = field(default_factory=dict)
 

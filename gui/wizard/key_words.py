@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QLineEdit
+from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QVBoxLayout
 
 from core.wallet.errors import WordsMistaken
 from core.wallet.words import NewKey
-from gui.theme import SPACE_GROUP, SPACE_RELATED, Size
+from gui.theme import SPACE_GROUP, SPACE_INSIDE, SPACE_RELATED, Size
 from gui.widgets.basics import button, label, paragraph, row
 from gui.widgets.notice import Notice
+from gui.widgets.tick_box import TickBox
 from gui.wizard.clipboard import ClipboardGuard
 from gui.wizard.context import Context
 from gui.wizard.page import WizardPage, buddy_label, card, say
@@ -53,7 +54,7 @@ class WordsPage(WizardPage):
                 tone="muted",
             )
         )
-        self.written = QCheckBox(self.tr("I have written them down, in their order"))
+        self.written = TickBox(self.tr("I have written them down, in their order"), self.theme)
         self.written.setObjectName("written")
         self.written.toggled.connect(self._written)
         self.column.addWidget(self.written)
@@ -132,8 +133,11 @@ class AskedPage(WizardPage):
             name = buddy_label("", field, self.theme)
             self.fields.append(field)
             self.labels.append(name)
-            self.column.addWidget(name)
-            self.column.addWidget(field)
+            pair = QVBoxLayout()
+            pair.setSpacing(SPACE_INSIDE)
+            pair.addWidget(name)
+            pair.addWidget(field)
+            self.column.addLayout(pair)
         self.verdict = paragraph("", self.theme, tone="muted")
         self.column.addWidget(self.verdict)
         self.check_button = button(self.tr("Check"), self.check, name="checkWords")

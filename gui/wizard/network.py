@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QCheckBox, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
 from core.base.errors import LeydenError
 from core.bolt.networks import NETWORKS
@@ -10,6 +10,7 @@ from gui.theme import SPACE_INSIDE, SPACE_RELATED, Role, Size
 from gui.widgets.basics import button, label, paragraph, row
 from gui.widgets.choice import Choice
 from gui.widgets.notice import Notice
+from gui.widgets.tick_box import TickBox
 from gui.wizard.context import Context
 from gui.wizard.machine import ChainKind, KeyPlan, Need, PageId, listening_port, server_fault
 from gui.wizard.page import Options, WizardPage, buddy_label, say
@@ -243,7 +244,7 @@ class NetworkPage(WizardPage):
         self.column.addWidget(self.notice)
 
     def _add_listening(self) -> None:
-        self.listen = QCheckBox(self.tr("Let other nodes connect to me"))
+        self.listen = TickBox(self.tr("Let other nodes connect to me"), self.theme)
         self.listen.setObjectName("listen")
         self.listen.clicked.connect(lambda yes: self._edit(listen=yes))
         self.column.addWidget(self.listen)

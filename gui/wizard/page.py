@@ -11,6 +11,9 @@ from gui.theme import SPACE_GROUP, SPACE_INSIDE, SPACE_RELATED, Size, Theme
 from gui.widgets.basics import label, paragraph, set_property
 from gui.wizard.context import Context
 
+_INDENT = 24
+"""As wide as a radio button and its space, so that a sentence stands under its own words."""
+
 
 class WizardPage(QWidget):
     """A title, a sentence, and what the page asks. It edits the machine and says so; it never moves it."""
@@ -98,7 +101,7 @@ class Options(QFrame):
             button.setObjectName(f"option-{value}")
             button.setAccessibleDescription(sentence)
             beneath = paragraph(sentence, theme, size=Size.TABLE, tone="muted")
-            beneath.setIndent(theme.em(1.6))
+            beneath.setIndent(_INDENT)
             self._group.addButton(button)
             self.buttons[value], self.sentences[value] = button, beneath
             layout.addWidget(button)

@@ -12,7 +12,7 @@ from gui.widgets.notice import Notice
 from gui.wizard.context import Context
 from gui.wizard.machine import ChainKind, KeyPlan, listening_port
 from gui.wizard.page import WizardPage, card
-from gui.words import Remedy
+from gui.words import Remedy, words_for
 
 
 class StartPage(WizardPage):
@@ -68,7 +68,14 @@ class StartPage(WizardPage):
             offers[remedy] = self.retry_wanted.emit
         for remedy in (Remedy.USE_KEY_FILE, Remedy.RESTORE_WORDS):
             offers[remedy] = self.key_wanted.emit
-        self.notice.show_error(error, offers, always=(Remedy.RETRY,))
+        again = {Remedy.RETRY, Remedy.ASK_AGAIN, Remedy.LOOK_AGAIN} & set(words_for(error).actions)
+        self.notice.show_error(error, offers, always=() if again else (Remedy.RETRY,))
+        self.changed.emit()
+
+    @property
+    def failed(self) -> bool:
+        """A failure stands there, with its own buttons."""
+        return not self.notice.isHidden()
 
     def _chosen(self) -> list[tuple[str, str]]:
         entries = self.machine.entries

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QScrollArea,
-    QSizePolicy,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -35,22 +33,6 @@ _HEIGHT_EM = 54
 
 Save = Callable[[Machine], Awaitable[None]]
 """Keeps where the wizard is, for a restart."""
-
-
-class _Stack(QStackedWidget):
-    """As high as the page that is shown, so that a short one has nothing to scroll."""
-
-    def sizeHint(self) -> QSize:
-        return self.currentWidget().sizeHint()
-
-    def minimumSizeHint(self) -> QSize:
-        return self.currentWidget().minimumSizeHint()
-
-    def hasHeightForWidth(self) -> bool:
-        return self.currentWidget().hasHeightForWidth()
-
-    def heightForWidth(self, width: int) -> int:
-        return self.currentWidget().heightForWidth(width)
 
 
 class WizardWindow(QWidget):
@@ -141,9 +123,12 @@ class WizardWindow(QWidget):
         self._unsaved.setToolTip(str(error))
 
     def _show_page(self) -> None:
-        self._stack.setCurrentWidget(self.page)
-        self.page.enter()
+        for page in self.pages.values():
+            page.setVisible(page is self.page)
         self._scroll.verticalScrollBar().setValue(0)
+        self._refresh()
+        self._next.setFocus()
+        self.page.enter()
         self._refresh()
 
     def _refresh(self) -> None:
@@ -151,12 +136,13 @@ class WizardWindow(QWidget):
         last = machine.page is PageId.START
         self._back.setVisible(machine.preceding is not None or self._starting)
         self._back.setText(self.tr("Stop and go back") if self._starting else self.tr("Back"))
-        self._next.setVisible(machine.page is not PageId.WELCOME and not self._starting)
+        self._next.setVisible(
+            machine.page is not PageId.WELCOME and not self._starting and not (last and self.start.failed)
+        )
         self._next.setText(self.tr("Start") if last else self.tr("Next"))
         self._next.setEnabled(last or machine.can_next)
         self._cancel.setVisible(not self._starting)
         self._show_steps()
-        self._stack.updateGeometry()
 
     def _show_steps(self) -> None:
         names = {
@@ -196,14 +182,13 @@ class WizardWindow(QWidget):
             self._steps[page] = label("", self._theme, size=Size.CAPTION)
             top.addWidget(self._steps[page])
         top.addStretch(1)
-        self._stack = _Stack()
-        for page in self.pages.values():
-            page.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-            self._stack.addWidget(page)
         column = QWidget()
         column.setMaximumWidth(COLUMN_WIDTH)
-        QVBoxLayout(column).addWidget(self._stack)
-        column.layout().setContentsMargins(0, 0, 0, 0)
+        pages = QVBoxLayout(column)
+        pages.setContentsMargins(0, 0, 0, 0)
+        # Not a stack: the shortest page would be as high as the longest, and scroll.
+        for page in self.pages.values():
+            pages.addWidget(page)
         inside = QWidget()
         across = QHBoxLayout(inside)
         across.setContentsMargins(SPACE_PAGE, SPACE_PAGE, SPACE_PAGE, SPACE_GROUP)
@@ -228,9 +213,7 @@ class WizardWindow(QWidget):
         line.setContentsMargins(SPACE_PAGE, SPACE_RELATED + SPACE_INSIDE, SPACE_PAGE, SPACE_RELATED + SPACE_INSIDE)
         line.setSpacing(SPACE_RELATED)
         self._cancel = button(self.tr("Continue later"), self.close, name="wizardCancel")
-        self._cancel.setToolTip(
-            self.tr("Closes the window. What you entered is kept; words and passphrase are not.")
-        )
+        self._cancel.setToolTip(self.tr("Closes the window. What you entered is kept; words and passphrase are not."))
         self._back = button(self.tr("Back"), self.go_back, name="wizardBack")
         self._next = button(self.tr("Next"), self.go_next, kind="primary", name="wizardNext")
         self._next.setDefault(True)
