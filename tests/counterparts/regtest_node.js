@@ -53,6 +53,13 @@ node.rpc.calls.getindexinfo = async () => {
   const index = { synced: true, best_block_height: node.chain.height };
   return { txindex: index, txospenderindex: index };
 };
+// The original relays whatever it is given and says nothing of what was wrong with it.
+node.rpc.calls.sendrawtransaction = async ([raw]) => {
+  const tx = bcoin.primitives.TX.fromRaw(raw, 'hex');
+  const missing = await node.mempool.addTX(tx);
+  if (missing) throw new Error('bad-txns-inputs-missingorspent');
+  return tx.txid();
+};
 // The original throws above 15 blocks.
 node.rpc.calls.estimatesmartfee = async ([blocks]) =>
   satPerKvb === null
@@ -63,6 +70,7 @@ const commands = {
   /** Fee estimates from now on; null: none. */
   fee({ sat_per_kvb: rate }) {
     satPerKvb = rate;
+    return null;
   },
 };
 
