@@ -44,6 +44,7 @@ from core.peers.budget import LoopBudget
 from core.peers.errors import NotBanned
 from core.peers.limits import DEFAULT_LIMITS
 from core.peers.manager import PeerManager
+from core.peers.named import NamedDialler
 from core.peers.onion import OnionConfig, OnionService
 from core.peers.practice import PracticePeer, PracticePeers
 from core.peers.proxy import ProxyConfig
@@ -303,7 +304,7 @@ class Node:
     async def _make_activator(self) -> Activator:
         own_coins = self.settings.data_dir / "coins.json"
         coins = await finish(asyncio.to_thread(load_coins, own_coins, self.network))
-        opener = SourceOpener(self.network, self.paths, self.bus, self.clock)
+        dial = NamedDialler(_proxy_of(self.settings))
         return Activator(
             ActivatorParts(
                 coins=coins,
@@ -313,7 +314,7 @@ class Node:
                 node_id=self.node_id,
                 factories=self._factories,
                 ready=self.plugins.ready,  # no peer gets past one that wants to be asked
-                open_source=opener.open,
+                opener=SourceOpener(self.network, self.paths, self.bus, self.clock, dial),
                 own_choice=lambda: chosen_source(self.settings, self.network),
                 change_state=self._change_state,
             )

@@ -14,12 +14,13 @@ from core.activation.manager import TaskHandle, TaskManager
 from core.activation.params import LightningParams, LightningResult
 from core.activation.platform import PlatformCoin, PlatformCoins
 from core.activation.prepare import Prepared, check_platform, prepare_init
-from core.activation.sources import Choice
+from core.activation.sources import Choice, SourceOpener
 from core.activation.steps import OWN_START, PLATFORM_COIN, ActivationStep, Step
 from core.base.events import EventBus, NodeState, TaskChanged, TaskState
 from core.base.finish import finish
+from core.chain.electrum import Progress
 from core.chain.errors import ChainUnavailable
-from core.chain.source import ChainSource, TipChanged
+from core.chain.source import TipChanged
 from core.channels.balance import Balance, balance_of, decimal_text
 
 
@@ -35,7 +36,7 @@ class ActivatorParts:
     factories: Callable[[Prepared], LightningFactories]
     ready: Callable[[], Awaitable[None]]
     """Returns once peers may come."""
-    open_source: Callable[[Choice], Awaitable[ChainSource]]
+    opener: SourceOpener
     own_choice: Callable[[], Choice]
     """The chain source that the settings name. Raises NoChainSource."""
     change_state: Callable[[NodeState], None]
@@ -128,9 +129,9 @@ class Activator:
             with contextlib.suppress(TaskNotFound, TaskFinished):
                 await self._parts.tasks.cancel(self.task_id)
 
-    async def enable(self, ticker: str, choice: Choice) -> PlatformCoin:
+    async def enable(self, ticker: str, choice: Choice, progress: Progress | None = None) -> PlatformCoin:
         """Open a platform coin. Raises what `PlatformCoins.enable` and `SourceOpener.open` do."""
-        return await self.platforms.enable(ticker, lambda: self._parts.open_source(choice))
+        return await self.platforms.enable(ticker, lambda: self._parts.opener.open(choice, progress))
 
     async def disable(self, ticker: str, *, force: bool = False) -> bool:
         """Take a coin down; gives whether it only became passive, because Lightning stands on it. `force` takes both.
@@ -189,7 +190,7 @@ class Activator:
         coin = self.coins.lightning(self.coins.lightning_ticker)
         opened = not await self._answers(coin.platform)
         if opened:
-            await self.enable(coin.platform, self._parts.own_choice())
+            await self.enable(coin.platform, self._parts.own_choice(), step.progress)
         platform = self.platforms.find(coin.platform)
         try:
             if platform is None:

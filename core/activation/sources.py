@@ -8,9 +8,13 @@ from pathlib import Path
 from core.base.clock import Clock
 from core.base.events import EventBus
 from core.base.paths import ProfilePaths
+from core.base.setting_faults import parse_ip_and_port
 from core.base.settings import Settings
 from core.bolt.networks import Network
-from core.chain.errors import NoChainSource
+from core.chain.bitcoin_rpc import BitcoinRpcSource
+from core.chain.bitcoin_rpc_client import RpcServer, cookie_login, password_login
+from core.chain.electrum import Dial, ElectrumSource, PinStore, Progress, parse_server
+from core.chain.errors import ChainUnavailable, NoChainSource
 from core.chain.opening import open_chain
 from core.chain.source import ChainSource
 
@@ -71,11 +75,39 @@ class SourceOpener:
     paths: ProfilePaths
     bus: EventBus
     clock: Clock
+    dial: Dial
+    """Connects to Electrum servers, past the proxy or through it as the user wants."""
 
-    async def open(self, choice: Choice) -> ChainSource:
-        """Raises NoChainSource, ChainDamaged, ProfileUnusable, ChainUnavailable."""
+    async def open(self, choice: Choice, progress: Progress | None = None) -> ChainSource:
+        """`progress` is told how many headers of how many are there, where a source fetches any.
+
+        Raises NoChainSource, ChainDamaged, ProfileUnusable, FileDamaged, ChainUnavailable.
+        """
         match choice:
             case Embedded():
                 return await open_chain(self.network, self.paths.chain, self.bus, self.clock)
-            case _:
-                raise NoChainSource(network=self.network.name)
+            case Electrum(servers):
+                return await self._open_electrum(servers, progress)
+            case BitcoinRpc() if choice.server:
+                return await self._open_core(choice)
+        raise NoChainSource(network=self.network.name)
+
+    async def _open_electrum(self, texts: tuple[str, ...], progress: Progress | None) -> ChainSource:
+        try:
+            servers = [parse_server(text) for text in texts]
+        except ValueError as error:
+            raise ChainUnavailable(reason=str(error)) from None
+        pins = await PinStore.open(self.paths.folder / "electrum-certificates.json")
+        return await ElectrumSource.open(
+            servers, self.network, self.bus, self.clock, pins=pins, dial=self.dial, progress=progress
+        )
+
+    async def _open_core(self, choice: BitcoinRpc) -> ChainSource:
+        host, port = parse_ip_and_port(choice.server)
+        if choice.password_file is not None:
+            login = password_login(choice.user, choice.password_file)
+        elif choice.cookie is not None:
+            login = cookie_login(choice.cookie)
+        else:
+            raise ChainUnavailable(reason=f"no cookie or password file is set for Bitcoin Core at {choice.server}")
+        return await BitcoinRpcSource.open(RpcServer(host, port), login, self.network, self.bus, self.clock)

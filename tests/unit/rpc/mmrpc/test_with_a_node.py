@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 
 from core.base.settings import parse_arguments
+from core.channels.records import Opener
 from core.channels.states import ChannelState
 from core.node import Node
 from tests.unit.channels.test_records import RECORD
@@ -339,6 +340,7 @@ async def test_channels_are_listed_by_filter_and_page_from_the_records(home: Pat
         assert web.node.lightning is not None
         for number in range(3):
             record = replace(RECORD, channel_id=bytes([number + 1]) * 32, funding_sat=20_000 * (number + 1))
+            record = replace(record, opener=Opener.LOCAL)
             await web.node.lightning.channels.put(record)
         closed = replace(RECORD, channel_id=bytes([9]) * 32, state=ChannelState.CLOSED)
         await web.node.lightning.channels.put(closed)
