@@ -22,6 +22,8 @@ from core.storage.files import open_regular
 
 _LONGEST_ANSWER_BYTES = 16 * 1024 * 1024
 """Twice what the largest block has in hex."""
+_PARSED_IN_LOOP_BYTES = 256 * 1024
+"""About 1 ms of work."""
 _LONGEST_LOGIN_BYTES = 4096
 _LONGEST_REASON = 200
 _UNAUTHORISED = 401
@@ -116,7 +118,10 @@ class RpcClient:
             for number, (method, params) in enumerate(calls)
         ]
         status, body = await self._post(json.dumps(requests[0] if len(requests) == 1 else requests).encode())
-        answers = self._parse(status, body)
+        if len(body) > _PARSED_IN_LOOP_BYTES:
+            answers = await finish(asyncio.to_thread(self._parse, status, body))
+        else:
+            answers = self._parse(status, body)
         by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
         return [self._result(by_id.get(request["id"])) for request in requests]
 

@@ -29,6 +29,10 @@ from tests.support.clock import ManualClock
 
 REGTEST = NETWORKS["regtest"]
 POLL_S = 2.0
+ANYONE = "Gdj5bzLLUhMjQFe3WiukAMfxBTHTuWgw7f"
+"""P2SH of OP_TRUE, under bcoin's own prefix of regtest: who shows that script may spend it."""
+ANYONE_SCRIPT = bytes.fromhex("a914da1745e9b549bd0bfa1a569971c77eba30cd5a4b87")
+UNLOCK = b"\x01\x51"
 
 
 class Watched:
@@ -141,13 +145,25 @@ async def test_a_transaction_by_position_and_what_is_unspent(tmp_path: Path) -> 
         assert await ours.source.unspent_output(reward.txid, 9) is None
 
 
-async def test_a_transaction_that_the_node_does_not_take_is_refused_in_its_words(tmp_path: Path) -> None:
+async def test_a_transaction_is_taken_and_mined_or_refused_in_the_nodes_words(tmp_path: Path) -> None:
     async with watched(tmp_path) as ours:
         with pytest.raises(TransactionRefused):
             await ours.source.broadcast(b"none")
-        with pytest.raises(TransactionRefused) as caught:
-            await ours.source.broadcast(serialise([(bytes(36), b"")], [Output(1, b"\x51")]))
-        assert str(caught.value)
+        await ours.node.mine(101, ANYONE)
+        rewards = [await ours.source.transaction_at(height, 0) for height in (6, 50)]
+        ripe, young = (parse_transaction(reward or b"") for reward in rewards)
+        amount = ripe.outputs[0].amount_sat - 10_000
+        with pytest.raises(TransactionRefused, match="premature-spend-of-coinbase"):
+            await ours.source.broadcast(serialise([(young.outpoint(0), UNLOCK)], [Output(amount, ANYONE_SCRIPT)]))
+        payment = serialise([(ripe.outpoint(0), UNLOCK)], [Output(amount, ANYONE_SCRIPT)])
+        txid = await ours.source.broadcast(payment)
+        assert await ours.source.unspent_output(txid, 0) is None, "no block holds it yet"
+        await ours.node.mine()
+        output = await ours.source.unspent_output(txid, 0)
+        assert output is not None
+        assert (output.amount_sat, output.height) == (amount, 107)
+        assert await ours.source.transaction_at(107, 1) == payment
+        assert await ours.source.unspent_output(ripe.txid, 0) is None
 
 
 async def test_a_wrong_password(tmp_path: Path) -> None:
