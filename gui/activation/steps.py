@@ -1,10 +1,11 @@
-"""The eight statuses of an activation in words."""
+"""The statuses of an activation in words: the platform coin, and the eight."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication
 
 STATUSES = (
+    "PlatformCoin",
     "ActivatingCoin",
     "GettingFeesFromRPC",
     "ReadingNetworkGraphFromFile",
@@ -14,14 +15,15 @@ STATUSES = (
     "InitializingBackgroundProcessor",
     "ReadingChannelsAddressesFromFile",
 )
-"""The protocol's names, in the order in which they run."""
+"""The protocol's names in the order in which they run; the first is ours."""
 
 
 def in_words(status: str) -> str:
     """What a status does; one that we do not know is shown by its own name."""
     translate = QCoreApplication.translate
     words = {
-        "ActivatingCoin": translate("Steps", "Opening the chain"),
+        "PlatformCoin": translate("Steps", "Opening the chain"),
+        "ActivatingCoin": translate("Steps", "Checking the chain's tip"),
         "GettingFeesFromRPC": translate("Steps", "Asking for fee estimates"),
         "ReadingNetworkGraphFromFile": translate("Steps", "Reading the network graph"),
         "InitializingChannelManager": translate("Steps", "Checking channel records"),

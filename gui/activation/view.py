@@ -1,4 +1,4 @@
-"""The node coming up: eight statuses in one column, and the node's own address once it runs."""
+"""The node coming up: its statuses in one column, and the node's own address once it runs."""
 
 from __future__ import annotations
 

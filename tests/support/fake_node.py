@@ -37,6 +37,7 @@ from core.peers.values import PeerInfo
 from tests.support.clock import ManualClock
 
 STATUSES = (
+    "PlatformCoin",
     "ActivatingCoin",
     "GettingFeesFromRPC",
     "ReadingNetworkGraphFromFile",
