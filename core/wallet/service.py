@@ -187,9 +187,10 @@ class KeyService:
             return
         store = self._make_store(kept.kind, passphrase)
         try:
-            if kept.kind is KeyStoreKind.KEYRING:
-                await store.prove()
             await change.load_checked(store, kept.node_id, self._network)
+        except KeyMissing:
+            await store.prove()  # KWallet says that it has none while it is locked
+            raise
         finally:
             await store.aclose()
 

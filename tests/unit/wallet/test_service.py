@@ -450,6 +450,22 @@ async def test_a_locked_keyring_keeps_the_lock_closed(profile: Profile) -> None:
     assert profile.service.state().locked
 
 
+async def test_a_keyring_that_says_none_while_it_is_locked_is_locked_and_not_without_the_key(profile: Profile) -> None:
+    await profile.start(KeyStoreKind.KEYRING, offered=abandon_secret())
+    profile.keyring.items.clear()
+    profile.keyring.forgets = True
+    with pytest.raises(KeyringLocked):
+        await profile.service.unlock()
+
+
+async def test_to_unlock_writes_nothing(profile: Profile) -> None:
+    await profile.start(KeyStoreKind.KEYRING, offered=abandon_secret())
+    profile.keyring.calls.clear()
+    profile.service.lock()
+    await profile.service.unlock()
+    assert [call.split()[0] for call in profile.keyring.calls] == ["get"]
+
+
 async def test_before_the_start_and_after_the_end_there_is_no_key(profile: Profile) -> None:
     with pytest.raises(RuntimeError, match="not been started"):
         profile.service.state()
