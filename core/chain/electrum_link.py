@@ -32,6 +32,7 @@ REQUEST_S = 15.0
 """How long one answer may take."""
 LONGEST_MESSAGE = 2_000_000
 """Bytes: 2,016 headers in hex, or a transaction of 1 MB. One that is longer ends the connection."""
+LOST = "the connection was lost"
 _LONGEST_TEXT = 300
 """Characters of a server's own words that are kept."""
 _CLOSE_S = 1.0
@@ -41,10 +42,13 @@ T = TypeVar("T")
 class _Framer(NewlineFramer):  # type: ignore[misc]  # no types
     """Ends the connection at a message that is too long, instead of waiting for the end of it."""
 
+    overrun = False
+
     async def receive_message(self) -> bytes:
         try:
             message: bytes = await super().receive_message()
         except MemoryError:
+            self.overrun = True
             raise ConnectionLostError from None
         return message
 
@@ -60,9 +64,10 @@ class _Session(RPCSession):  # type: ignore[misc]  # no types
         self.told: Any = None
         self.changed = asyncio.Event()
         self.lost = asyncio.Event()
+        self.framer = _Framer(LONGEST_MESSAGE)
 
-    def default_framer(self) -> NewlineFramer:
-        return _Framer(LONGEST_MESSAGE)
+    def default_framer(self) -> _Framer:
+        return self.framer
 
     async def handle_request(self, request: Any) -> None:
         if isinstance(request, Notification) and request.method == "blockchain.headers.subscribe" and request.args:
@@ -105,11 +110,14 @@ class ElectrumLink:
         """The server's answer, unread."""
         name = str(self.server)
         if self.is_lost:
-            raise ServerUnreachable(server=name, reason="the connection was lost")
+            raise ServerUnreachable(server=name, reason=LOST)
         try:
             return await _within(self._clock, REQUEST_S, self._session.send_request(method, params), name)
         except RPCError as error:
             raise ServerRefused(server=name, reason=_theirs(error.message)) from None
+        except ServerUnreachable:
+            reason = f"sent a message of more than {LONGEST_MESSAGE} bytes" if self._session.framer.overrun else LOST
+            raise ServerUnreachable(server=name, reason=reason) from None
         except ProtocolError as error:
             raise ServerLied(server=name, reason=_theirs(error.message)) from None
 
@@ -142,7 +150,7 @@ class ElectrumLink:
         finally:
             await _cancel(*waits, timer)
         if session.lost.is_set():
-            raise ServerUnreachable(server=str(self.server), reason="the connection was lost")
+            raise ServerUnreachable(server=str(self.server), reason=LOST)
         if not session.changed.is_set():
             return None
         session.changed.clear()
@@ -264,7 +272,7 @@ async def _within(clock: Clock, seconds: float, work: Awaitable[T], server: str)
         if not task.done():
             raise ServerStalled(server=server, timeout_s=seconds)
         if task.cancelled():  # what is under way when a connection goes, aiorpcx cancels
-            raise ServerUnreachable(server=server, reason="the connection was lost")
+            raise ServerUnreachable(server=server, reason=LOST)
         return task.result()
     finally:
         await _cancel(*both)
