@@ -58,7 +58,6 @@ class KernelChain:
             assert state is not None  # `begin` has returned
             while await finish(asyncio.to_thread(state.load, _BLOCKS_A_TURN)):
                 pass
-            await finish(asyncio.to_thread(state.check_loaded))
         except BaseException:
             if state is not None:
                 await finish(asyncio.to_thread(state.close))

@@ -72,15 +72,6 @@ class ChainState:
         self._waiting.clear()
         return bool(found)
 
-    def check_loaded(self) -> None:
-        """Whether the kernel has made what was read its best chain. Raises ChainDamaged."""
-        if self._kernel.holds(self.tree.tip.hash):
-            return
-        for height in range(1, self.tree.tip.height + 1):
-            block_hash = self.tree.at(height).hash
-            if not self._kernel.holds(block_hash):
-                raise self._damaged(height, self._kernel.refusal(block_hash) or "the kernel does not follow it")
-
     def mine(self, blocks: int, *, script: bytes, parent: Block, time: int) -> tuple[Block, list[Event]]:
         """Add blocks on `parent`; gives the last and what is to be told. Raises ChainUnavailable, ProfileUnusable.
 
@@ -194,12 +185,21 @@ class ChainState:
             raise self._damaged(old.height + 1, str(error)) from error
         if self.tree.tip is not block:
             return []
+        self._check_followed(block)
         fork = self.tree.fork_height(old)
         self._go_back(old, fork)
         for height in range(fork + 1, block.height + 1):
             self._connect(self.tree.at(height))
         events: list[Event] = [TipChanged(as_tip(block))]
         return [ChainReorganised(fork, as_tip(old)), *events] if fork < old.height else events
+
+    def _check_followed(self, tip: Block) -> None:
+        """Whether the kernel too has made `tip` its best block; one that was read may stand on one that it refuses."""
+        if self._kernel.holds(tip.hash):
+            return
+        lowest = next(at for at in range(1, tip.height + 1) if not self._kernel.holds(self.tree.at(at).hash))
+        refusal = self._kernel.refusal(self.tree.at(lowest).hash)
+        raise self._damaged(lowest, refusal or "the kernel does not follow it")
 
     def _go_back(self, block: Block, fork: int) -> None:
         """Undo the blocks above height `fork`; what they held waits again."""
