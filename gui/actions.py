@@ -23,6 +23,8 @@ class ActionId(StrEnum):
     START_NODE = "start_node"
     CANCEL_ACTIVATION = "cancel_activation"
     COPY_URI = "copy_uri"
+    LOCK = "lock"
+    SWITCH_PROFILE = "switch_profile"
     QUIT = "quit"
     CONNECT = "connect"
     FILTER_PEERS = "filter_peers"
@@ -62,6 +64,8 @@ def _specs() -> dict[ActionId, Spec]:
         ActionId.START_NODE: Spec(tr("&Start node"), "start"),
         ActionId.CANCEL_ACTIVATION: Spec(tr("&Cancel start"), "stop"),
         ActionId.COPY_URI: Spec(tr("Copy node &URI"), "copy", "Ctrl+Shift+C"),
+        ActionId.LOCK: Spec(tr("&Lock"), shortcut="Ctrl+Shift+L"),
+        ActionId.SWITCH_PROFILE: Spec(tr("S&witch node…")),
         ActionId.QUIT: Spec(tr("&Quit"), "quit", "Ctrl+Q"),
         ActionId.CONNECT: Spec(tr("&Connect…"), "connect", "Ctrl+N"),
         ActionId.FILTER_PEERS: Spec(tr("&Filter"), "search", "Ctrl+F"),

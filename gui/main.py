@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.base.settings import SettingInvalid, Settings, parse_arguments
@@ -51,11 +52,16 @@ def _run_window(settings: Settings) -> int:
     try:
 
         async def session(app: Application) -> int:
-            return await open_window(app, settings)
+            return await open_window(app, settings, _resolve)
 
         return application.run(session, crash=crash)
     finally:
         crash.uninstall()
+
+
+def _resolve(data_dir: Path, network: str) -> Settings:
+    """The settings of another profile under the same flags; what is named last counts."""
+    return parse_arguments([*sys.argv[1:], "--data-dir", str(data_dir), "--network", network], os.environ)
 
 
 if __name__ == "__main__":

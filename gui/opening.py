@@ -8,22 +8,27 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QFrame, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
 from core.base.errors import LeydenError
 from core.node import Node
 from core.wallet.errors import PassphraseNeeded, WrongPassphrase
 from core.wallet.keystore import KeyStoreKind
 from core.wallet.passphrase import Passphrase
+from core.wallet.secret import Secret
+from core.wallet.service import KeyService
+from gui.tasks import WindowTasks
 from gui.theme import SPACE_GROUP, SPACE_PAGE, SPACE_RELATED, Role, Size, Theme
 from gui.widgets.basics import button, label, paragraph, row
 from gui.widgets.icons import icon
 from gui.widgets.notice import Notice
-from gui.words import Remedy
+from gui.words import Remedy, words_for
 
 SHOWN_AFTER_MS = 300
+STILL_WAITING_MS = 15_000
 """A node that opens sooner needs no window for it."""
 _WIDTH_EM = 34
+_AGAIN = (Remedy.RETRY, Remedy.ASK_AGAIN, Remedy.LOOK_AGAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Attempt:
 
     keystore: str | None = None
     passphrase: Passphrase | None = None
+    secret: Secret | None = None
+    """A key restored from its words."""
 
 
 async def open_node(node: Node, theme: Theme) -> bool:
@@ -42,7 +49,7 @@ async def open_node(node: Node, theme: Theme) -> bool:
         while attempt is not None:
             window.wait()
             try:
-                await node.start(keystore=attempt.keystore, passphrase=attempt.passphrase)
+                await node.start(keystore=attempt.keystore, passphrase=attempt.passphrase, secret=attempt.secret)
             except LeydenError as error:
                 attempt = await window.ask(error)
             else:
@@ -70,6 +77,18 @@ class OpeningWindow(QWidget):
         self._notice = Notice(theme)
         self._form = _PassphraseForm(theme)
         self._form.hide()
+        self._words = _WordsForm(node.keys, theme)
+        self._words.hide()
+        self._help = paragraph(
+            self.tr(
+                "GNOME Keyring, KWallet (with its Secret Service), the macOS Keychain and the Windows Credential "
+                "Locker are used. On Linux, install and start one of the first two, and log in again. A variable "
+                "PYTHON_KEYRING_BACKEND that names another store has to go."
+            ),
+            theme,
+            tone="muted",
+        )
+        self._help.hide()
         column = QWidget()
         column.setFixedWidth(theme.em(_WIDTH_EM))
         QVBoxLayout(self).addWidget(column)
@@ -79,16 +98,23 @@ class OpeningWindow(QWidget):
         layout.addWidget(self._title)
         layout.addWidget(self._where)
         layout.addSpacing(SPACE_GROUP - SPACE_RELATED)
-        for part in (self._waiting, self._notice, self._form):
+        for part in (self._waiting, self._notice, self._help, self._form, self._words):
             layout.addWidget(part)
         self._late = QTimer(self, singleShot=True, interval=SHOWN_AFTER_MS)
         self._late.timeout.connect(self.show)
+        self._very_late = QTimer(self, singleShot=True, interval=STILL_WAITING_MS)
+        self._very_late.timeout.connect(
+            lambda: self._waiting.setText(
+                self.tr("Still waiting for your keyring… The system's own window may be behind this one.")
+            )
+        )
 
     def wait(self) -> None:
         """A start is under way."""
-        self._notice.hide()
-        self._form.hide()
+        for part in (self._notice, self._help, self._form, self._words):
+            part.hide()
         self._waiting.show()
+        self._very_late.start()
         self.adjustSize()
         if not self.isVisible():
             self._late.start()
@@ -96,12 +122,15 @@ class OpeningWindow(QWidget):
     async def ask(self, error: LeydenError) -> Attempt | None:
         """Show the failure and wait for what to try next; None is to quit."""
         self._late.stop()
+        self._very_late.stop()
         self._answer = asyncio.get_running_loop().create_future()
         self._waiting.hide()
         self._notice.show_error(
             error,
             {
-                Remedy.RETRY: lambda: self._give(Attempt()),
+                **dict.fromkeys(_AGAIN, lambda: self._give(Attempt())),
+                Remedy.HOW_TO_FIX: self._show_help,
+                Remedy.RESTORE_WORDS: self._ask_words,
                 Remedy.USE_KEY_FILE: self._ask_passphrase,
                 Remedy.QUIT: lambda: self._give(None),
             },
@@ -116,7 +145,9 @@ class OpeningWindow(QWidget):
         """The node is open, or never will be."""
         self._dismissed = True
         self._late.stop()
+        self._very_late.stop()
         self._form.clear()
+        self._words.end()
         self.close()
         self.deleteLater()
 
@@ -125,6 +156,15 @@ class OpeningWindow(QWidget):
             new=not self._node.paths.key_file.exists(),
             use=lambda passphrase: self._give(Attempt(KeyStoreKind.FILE, passphrase)),
         )
+        self.adjustSize()
+
+    def _show_help(self) -> None:
+        self._help.show()
+        self.adjustSize()
+
+    def _ask_words(self) -> None:
+        self._form.hide()
+        self._words.ask(use=lambda secret: self._give(Attempt(secret=secret)))
         self.adjustSize()
 
     def _give(self, attempt: Attempt | None) -> None:
@@ -195,3 +235,52 @@ class _PassphraseForm(QFrame):
     def _submit(self) -> None:
         if self._button.isEnabled():
             self._use(Passphrase(self._first.text()))
+
+
+class _WordsForm(QFrame):
+    """The words of the key that this profile belongs to. They are checked before anything is tried with them."""
+
+    def __init__(self, keys: KeyService, theme: Theme) -> None:
+        super().__init__()
+        self._keys, self._tasks = keys, WindowTasks()
+        self._use: Callable[[Secret], object] = lambda _secret: None
+        self._field = QPlainTextEdit()
+        self._field.setObjectName("restoreWords")
+        self._field.setFont(theme.font(fixed=True))
+        self._field.setTabChangesFocus(True)
+        self._field.setFixedHeight(theme.em(6.5))
+        name = label(self.tr("Its 12 or 24 &words, in their order"), theme)
+        name.setTextFormat(Qt.TextFormat.AutoText)
+        name.setBuddy(self._field)
+        self._hint = paragraph("", theme, size=Size.CAPTION, tone="warn")
+        self._button = button(self.tr("Restore this key"), self._submit, kind="primary", name="useWords")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(SPACE_RELATED)
+        for part in (name, self._field, self._hint):
+            layout.addWidget(part)
+        buttons = row(self._button)
+        buttons.addStretch(1)
+        layout.addLayout(buttons)
+
+    def ask(self, *, use: Callable[[Secret], object]) -> None:
+        self._use = use
+        self._hint.setText("")
+        self.show()
+        self._field.setFocus()
+
+    def end(self) -> None:
+        """No field keeps words longer than they are needed."""
+        self._field.clear()
+        self._tasks.cancel_all()
+
+    def _submit(self) -> None:
+        self._tasks.start(self._keys.restore(self._field.toPlainText()), done=self._restored, failed=self._refused)
+
+    def _restored(self, secret: Secret) -> None:
+        self._field.clear()
+        self._use(secret)
+
+    def _refused(self, error: Exception) -> None:
+        words = words_for(error)
+        self._hint.setText(f"{words.title}. {words.body}")

@@ -25,7 +25,6 @@ class Remedy(StrEnum):
     LOOK_AGAIN = "look_again"
     HOW_TO_FIX = "how_to_fix"
     RESTORE_WORDS = "restore_words"
-    NEW_NODE = "new_node"
     OTHER_PORT = "other_port"
     QUIT = "quit"
 
@@ -69,7 +68,6 @@ def action_words(action: Remedy) -> str:
         Remedy.LOOK_AGAIN: tr("Look again"),
         Remedy.HOW_TO_FIX: tr("How to fix this"),
         Remedy.RESTORE_WORDS: tr("Restore from words…"),
-        Remedy.NEW_NODE: tr("Start a new node…"),
         Remedy.OTHER_PORT: tr("Use the next port"),
         Remedy.QUIT: tr("Quit"),
     }[action]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QActionGroup, QCloseEvent, QGuiApplication
 from PySide6.QtWidgets import (
+    QApplication,
+    QDialog,
     QFrame,
     QHBoxLayout,
     QMainWindow,
@@ -22,6 +24,7 @@ from core.base.events import NodeState, NodeStateChanged
 from gui.actions import ActionId, Actions
 from gui.activation.view import ActivationView
 from gui.bridge import Bridge
+from gui.lock import AutoLock, Keys, LockPage
 from gui.messages.view import MessagesView
 from gui.own_address import own_uri
 from gui.peers.view import PeersView
@@ -54,6 +57,8 @@ class MainWindow(QMainWindow):
     """
 
     close_requested = Signal()
+    switch_requested = Signal()
+    """Another profile shall be opened; this one is to stop first."""
 
     def __init__(self, node: Node, tasks: WindowTasks, theme: Theme) -> None:
         super().__init__()
@@ -78,6 +83,7 @@ class MainWindow(QMainWindow):
         self.bridge.node_state_changed.connect(self._node_state_changed)
         self.bridge.peers_changed.connect(lambda _changes: self.status.refresh())
         self.bridge.task_changed.connect(lambda _change: self._refresh())
+        self.lock_page: LockPage | None = None
         self.show_view(ActionId.SHOW_NODE)
         self._refresh()
         room = self.screen().availableSize()
@@ -89,6 +95,39 @@ class MainWindow(QMainWindow):
         self.actions_table[action_id].setChecked(True)
         self._stack.setCurrentWidget(self._views[action_id])
         self._views[action_id].setFocus()
+
+    def guard(self, keys: Keys, tasks: WindowTasks, minutes: int) -> None:
+        """From now on the window can be locked, and locks itself after `minutes` without a sign of life; 0 is never."""
+        self.lock_page = LockPage(keys, tasks, self._theme)
+        self._pages.addWidget(self.lock_page)
+        self.lock_page.unlocked.connect(self._unlock)
+        self.actions_table.bind(ActionId.LOCK, self.lock)
+        AutoLock(cast("QApplication", QApplication.instance()), minutes, self.lock, self)
+
+    @property
+    def locked(self) -> bool:
+        return self.lock_page is not None and self._pages.currentWidget() is self.lock_page
+
+    def lock(self) -> None:
+        """Hide everything behind the lock page: views, menus, shortcuts, dialogs, and the name in the title."""
+        if self.lock_page is None or self.locked:
+            return
+        for dialog in self.findChildren(QDialog):
+            dialog.reject()
+        self._put_away = self.actions()
+        for action in self._put_away:
+            self.removeAction(action)
+        self.menuBar().hide()
+        self._unlocked_title = self.windowTitle()
+        self.setWindowTitle(self.tr("Locked"))
+        self._pages.setCurrentWidget(self.lock_page)
+        self.lock_page.lock()
+
+    def _unlock(self) -> None:
+        self.addActions(self._put_away)
+        self.menuBar().show()
+        self.setWindowTitle(self._unlocked_title)
+        self._pages.setCurrentIndex(0)
 
     def fill_connect(self, text: str) -> None:
         """Show an address from elsewhere in the connect field. It is never dialled without the person's click."""
@@ -154,6 +193,7 @@ class MainWindow(QMainWindow):
             self.actions_table[action_id].setChecked(choice is self._theme.choice)
         bind(ActionId.COPY_URI, self._copy_uri)
         bind(ActionId.QUIT, self.close)
+        bind(ActionId.SWITCH_PROFILE, self.switch_requested.emit)
         bind(ActionId.CONNECT, self._connect)
         bind(ActionId.FILTER_PEERS, self._filter)
 
@@ -188,7 +228,9 @@ class MainWindow(QMainWindow):
         layout.setSpacing(0)
         layout.addLayout(across, 1)
         layout.addWidget(self.status)
-        self.setCentralWidget(central)
+        self._pages = QStackedWidget()
+        self._pages.addWidget(central)
+        self.setCentralWidget(self._pages)
 
     def _make_rail(self) -> QFrame:
         rail = QFrame()
@@ -220,6 +262,9 @@ class MainWindow(QMainWindow):
             ActionId.CANCEL_ACTIVATION,
             None,
             ActionId.COPY_URI,
+            None,
+            ActionId.LOCK,
+            ActionId.SWITCH_PROFILE,
             None,
             ActionId.QUIT,
         )

@@ -125,7 +125,7 @@ def _key_missing(error: wallet.KeyMissing) -> Words:
             id=_id(error.node_id),
             where=error.where,
         ),
-        actions=(Remedy.RESTORE_WORDS, Remedy.LOOK_AGAIN, Remedy.NEW_NODE, Remedy.QUIT),
+        actions=(Remedy.RESTORE_WORDS, Remedy.LOOK_AGAIN, Remedy.QUIT),
     )
 
 

@@ -160,7 +160,7 @@ class WizardRun:
             while (wish := await self._wishes.get()) is _Wish.START:
                 pass
         finally:
-            heard()
+            heard.close()
             unhost(window.start, view)
             view.hide()
             view.deleteLater()

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
 from core.base.settings import parse_arguments
 from core.node import Node
 from core.wallet.passphrase import Passphrase
+from core.wallet.secret import Secret
 from gui.opening import OpeningWindow, open_node
 from gui.theme import Theme
 from gui.words import Remedy
@@ -101,14 +102,14 @@ async def test_retry_looks_again_and_closing_the_window_quits(
     node, starts = make_node(home), list[object]()
     start = node.start
 
-    async def counted(*, keystore: str | None, passphrase: Passphrase | None) -> None:
+    async def counted(*, keystore: str | None, passphrase: Passphrase | None, secret: Secret | None) -> None:
         starts.append(keystore)
-        await start(keystore=keystore, passphrase=passphrase)
+        await start(keystore=keystore, passphrase=passphrase, secret=secret)
 
     monkeypatch.setattr(node, "start", counted)
     opening = asyncio.ensure_future(open_node(node, theme))
     await until(lambda: "No keyring" in window_text())
-    press(f"remedy-{Remedy.RETRY}")
+    press(f"remedy-{Remedy.LOOK_AGAIN}")
     await until(lambda: len(starts) == 2 and "No keyring" in window_text())  # hidden while the second start runs
     window = shown()
     assert window is not None
