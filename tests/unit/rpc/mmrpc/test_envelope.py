@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
 from typing import Any
 
 import aiohttp
@@ -312,3 +313,11 @@ async def test_when_it_closes_what_runs_is_given_up() -> None:
         with pytest.raises(aiohttp.ClientError):
             await calling
         assert not [task for task in asyncio.all_tasks() if task.get_name() == "mmrpc"]
+
+
+async def test_a_packed_body_is_not_unpacked() -> None:
+    async with served(METHODS) as rpc:
+        body = json.dumps({"mmrpc": "2.0", "userpass": PASSWORD, "method": "echo"}).encode()
+        status, answer = await rpc.post(zlib.compress(body), **{"Content-Encoding": "deflate"})
+        assert status == 500
+        assert "error_type" not in answer

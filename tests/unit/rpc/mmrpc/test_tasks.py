@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from core.activation.manager import TaskHandle
 from core.activation.params import LightningParams
+from core.activation.steps import OWN_START, PLATFORM_COIN
 from core.base.events import StepState
 from core.peers.errors import ListenFailed
 from tests.unit.rpc.mmrpc.parts import CANCEL, INIT, RESULT, STATUS, USER_ACTION, Rpc, served
@@ -262,3 +264,17 @@ async def test_no_task_ever_waits_for_a_user_and_what_it_was_told_is_not_repeate
             if not rpc.node.end.done():
                 rpc.node.end.set_result(RESULT)
             await _turns()
+
+
+async def test_what_the_windows_activation_does_before_the_eight_steps_is_the_first_of_them_here() -> None:
+    async with served() as rpc:
+        begun = asyncio.Event()
+
+        async def own(handle: TaskHandle) -> object:
+            with handle.step(PLATFORM_COIN):
+                begun.set()
+                return await rpc.node.end
+
+        task_id = rpc.node.tasks.start(own, OWN_START)
+        await begun.wait()
+        assert await _status(rpc, task_id) == {"status": "InProgress", "details": "ActivatingCoin"}
