@@ -14,7 +14,6 @@ from keyring.errors import InitError, PasswordSetError
 from keyring.errors import KeyringLocked as LibraryLocked
 
 from core.base.errors import LeydenError
-from core.wallet.derive import derive_node_key
 from core.wallet.errors import (
     KeyDamaged,
     KeyFileDamaged,
@@ -24,85 +23,23 @@ from core.wallet.errors import (
     KeyNotSaved,
     KeyringFailed,
     KeyringLocked,
-    KeysLocked,
     KeyStorePinned,
     NoUsableKeyring,
     PassphraseNeeded,
-    WordsNotShown,
     WrongKey,
     WrongPassphrase,
 )
-from core.wallet.file import FileKeyStore
-from core.wallet.keystore import KeyMarker, KeyStore, KeyStoreKind, MarkerState
-from core.wallet.memory import MemoryKeyStore
-from core.wallet.node_key import open_node_key
-from core.wallet.os_keyring import USERNAME, OsKeyringStore, item_service
+from core.wallet.keystore import KeyMarker, KeyStoreKind, MarkerState
+from core.wallet.os_keyring import USERNAME
 from core.wallet.passphrase import Passphrase
 from core.wallet.secret import Secret
-from core.wallet.service import KeyService, UnlockBy
-from core.wallet.words import read_words
-from tests.support.clock import ManualClock
 from tests.unit.wallet.parts import (
     ABANDON,
     NOW,
-    REGTEST,
-    TEST_SCRYPT_N,
-    MemoryMarker,
     PretendKeyring,
     abandon_secret,
 )
-
-ABANDON_ID = derive_node_key(abandon_secret(), REGTEST).node_id
-OTHER = read_words("legal winner thank year wave sausage worth useful legal winner thank yellow", created=NOW)
-OTHER_ID = derive_node_key(OTHER, REGTEST).node_id
-ITEM = (item_service(REGTEST, ABANDON_ID), USERNAME)
-OLD, NEW = Passphrase("old"), Passphrase("new")
-
-
-class Profile:
-    """A profile's stores and record, as a node would hold them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "node-key.json"
-        self.keyring = PretendKeyring()
-        self.marker = MemoryMarker()
-        self.service = KeyService(REGTEST, ManualClock(), self.make_store)
-
-    def make_store(self, kind: KeyStoreKind, passphrase: Passphrase | None) -> KeyStore:
-        match kind:
-            case KeyStoreKind.FILE:
-                return FileKeyStore(self.path, REGTEST, passphrase, scrypt_n=TEST_SCRYPT_N)
-            case KeyStoreKind.KEYRING:
-                return OsKeyringStore(REGTEST, find=self.keyring.found)
-            case KeyStoreKind.MEMORY:
-                return MemoryKeyStore()
-
-    async def start(
-        self, kind: KeyStoreKind, passphrase: Passphrase | None = OLD, offered: Secret | None = None, pinned: str = ""
-    ) -> bytes:
-        """As Node.start does; the node id."""
-        store = self.make_store(kind, passphrase)
-        try:
-            key, _ = await open_node_key(
-                store, self.marker, REGTEST, offered=offered, left_store=lambda left: self.make_store(left, None)
-            )
-            self.service.attach(self.marker, key.node_id, store.kind, store.where, pinned)
-        finally:
-            await store.aclose()
-        return key.node_id
-
-    @property
-    def record(self) -> KeyMarker:
-        return KeyMarker.decode(self.marker.texts[-1])
-
-    async def opens(self, passphrase: Passphrase) -> bool:
-        store = self.make_store(KeyStoreKind.FILE, passphrase)
-        try:
-            return await store.load(ABANDON_ID) == abandon_secret()
-        except WrongPassphrase:
-            return False
-        finally:
-            await store.aclose()
+from tests.unit.wallet.profile import ABANDON_ID, ITEM, NEW, OLD, OTHER, OTHER_ID, Profile
 
 
 @pytest.fixture
@@ -385,96 +322,6 @@ async def test_nothing_moves_into_memory_out_of_it_or_where_it_is(profile: Profi
             await profile.service.move(to)
     with pytest.raises(ValueError, match="no passphrase"):
         await profile.service.change_passphrase(OLD, NEW)
-
-
-# Lock -----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("kind", "by"),
-    [
-        (KeyStoreKind.FILE, UnlockBy.PASSPHRASE),
-        (KeyStoreKind.KEYRING, UnlockBy.KEYRING),
-        (KeyStoreKind.MEMORY, UnlockBy.NOTHING),
-    ],
-)
-async def test_locked_keys_give_nothing_until_they_are_unlocked(
-    profile: Profile, kind: KeyStoreKind, by: UnlockBy
-) -> None:
-    await profile.start(kind, offered=abandon_secret())
-    draft = await profile.service.draft()
-    shown = draft.words
-    profile.service.lock()
-    assert (profile.service.state().locked, profile.service.state().unlock_by) == (True, by)
-    assert list(shown) == []
-    with pytest.raises(WordsNotShown):
-        draft.challenge()
-    service = profile.service
-    for attempt in (
-        service.draft,
-        lambda: service.restore(ABANDON),
-        lambda: service.change_passphrase(OLD, NEW),
-        lambda: service.move(KeyStoreKind.FILE, passphrase=OLD),
-    ):
-        with pytest.raises(KeysLocked):
-            await attempt()
-    if kind is KeyStoreKind.FILE:
-        for wrong, error in ((NEW, WrongPassphrase), (None, PassphraseNeeded)):
-            with pytest.raises(error):
-                await service.unlock(wrong)
-            assert service.state().locked
-    await service.unlock(OLD)
-    assert not service.state().locked
-    await service.restore(ABANDON)
-
-
-async def test_a_draft_that_is_made_while_the_lock_closes_is_wiped(profile: Profile) -> None:
-    await profile.start(KeyStoreKind.MEMORY)
-    drafting = asyncio.ensure_future(profile.service.draft())
-    await asyncio.sleep(0)
-    profile.service.lock()
-    with pytest.raises(KeysLocked):
-        await drafting
-
-
-async def test_a_locked_keyring_keeps_the_lock_closed(profile: Profile) -> None:
-    await profile.start(KeyStoreKind.KEYRING, offered=abandon_secret())
-    profile.service.lock()
-
-    def before(_operation: str, _service: str) -> None:
-        raise LibraryLocked("locked")
-
-    profile.keyring.before = before
-    with pytest.raises(KeyringLocked):
-        await profile.service.unlock()
-    assert profile.service.state().locked
-
-
-async def test_a_keyring_that_says_none_while_it_is_locked_is_locked_and_not_without_the_key(profile: Profile) -> None:
-    await profile.start(KeyStoreKind.KEYRING, offered=abandon_secret())
-    profile.keyring.items.clear()
-    profile.keyring.forgets = True
-    with pytest.raises(KeyringLocked):
-        await profile.service.unlock()
-
-
-async def test_to_unlock_writes_nothing(profile: Profile) -> None:
-    await profile.start(KeyStoreKind.KEYRING, offered=abandon_secret())
-    profile.keyring.calls.clear()
-    profile.service.lock()
-    await profile.service.unlock()
-    assert [call.split()[0] for call in profile.keyring.calls] == ["get"]
-
-
-async def test_before_the_start_and_after_the_end_there_is_no_key(profile: Profile) -> None:
-    with pytest.raises(RuntimeError, match="not been started"):
-        profile.service.state()
-    await profile.start(KeyStoreKind.MEMORY)
-    draft = await profile.service.draft()
-    await profile.service.aclose()
-    assert (profile.service.where, draft.count) == ("", 0)
-    with pytest.raises(RuntimeError, match="not been started"):
-        await profile.service.verify_passphrase()
 
 
 @pytest.fixture
