@@ -120,5 +120,8 @@ class NodeFace(Protocol):
     def lift_rpc_ban(self, address: str) -> None:
         """Have mmrpc hear it again. Raises NotBanned."""
 
+    def activate(self) -> int:
+        """Begin an activation; the number of its task, or of the one that runs or stands. Raises NodeNotActive."""
+
     def request_stop(self) -> None:
         """Ask for an orderly stop; returns at once."""

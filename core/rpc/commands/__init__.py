@@ -8,6 +8,7 @@ from core.rpc.commands.base import Command
 COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
+        node.ACTIVATENODE,
         node.BATCHING,
         helping.CHECK,
         connecting.CONNECT,

@@ -88,6 +88,20 @@ LISTCONFIGS = Command(
 )
 
 
+def _activatenode(context: Context) -> Json:
+    return {"task_id": context.node.activate()}
+
+
+ACTIVATENODE = Command(
+    "activatenode",
+    "utility",
+    "Bring Lightning up as the settings say; while it comes up or is up, its task's number alone. Who enabled "
+    "notifications is told of each step",
+    _activatenode,
+    before_active=True,
+)
+
+
 def _stop(context: Context) -> Json:
     # Once this reply is on its way.
     asyncio.get_running_loop().call_soon(context.node.request_stop)

@@ -50,6 +50,7 @@ class SmallNode:
         self.node_id = self.key.node_id
         self.channels = Channels()
         self.stop_requested = asyncio.Event()
+        self.activations = 0
         self.attempts = Attempts()
         self.manager = PeerManager(
             key=self.key,
@@ -75,6 +76,10 @@ class SmallNode:
     def lift_rpc_ban(self, address: str) -> None:
         if not self.attempts.lift(address):
             raise NotBanned(subject=address)
+
+    def activate(self) -> int:
+        self.activations += 1
+        return 7
 
     def request_stop(self) -> None:
         self.stop_requested.set()

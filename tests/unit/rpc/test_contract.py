@@ -567,6 +567,7 @@ async def test_check_runs_nothing() -> None:
 
 
 WORK_BEFORE_ACTIVE = {
+    "activatenode",
     "getinfo",
     "help",
     "check",
@@ -595,6 +596,12 @@ async def test_until_the_node_is_active_only_a_few_commands_work() -> None:
         assert await client.result("check", ["connect", ANY_ID]) == {"command_to_check": "connect"}
         info = await client.result("getinfo")
         assert (info["num_peers"], info["binding"]) == (0, [])
+
+
+async def test_the_node_is_activated_by_command_and_its_task_named() -> None:
+    async with served(active=False) as rpc, rpc.client() as client:
+        assert await client.result("activatenode") == {"task_id": 7}
+        assert rpc.node.activations == 1
 
 
 async def test_stop_answers_before_the_node_is_asked_to_stop() -> None:

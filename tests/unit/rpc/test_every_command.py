@@ -61,6 +61,7 @@ async def test_a_damaged_filter_is_refused_before_it_runs(name: str) -> None:
 
 RUNS: dict[str, Any] = {
     "check": ["help"],
+    "activatenode": [],
     "batching": [True],
     "deprecations": [True],
     "notifications": [False],
