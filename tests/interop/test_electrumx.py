@@ -23,6 +23,7 @@ from core.chain.errors import (
 )
 from core.chain.fees import estimate_fees
 from core.chain.headers import double_sha256
+from core.chain.pins import BY_AUTHORITY
 from core.chain.source import ChainReorganised, Tip, TipChanged
 from core.chain.transactions import TransactionRefused, txid
 from core.chain.transactions import coinbase as coinbase_of
@@ -191,3 +192,25 @@ async def test_a_self_signed_certificate_is_pinned_and_another_one_is_refused(tm
                     pass
             assert caught.value.expected == pinned != caught.value.found
             assert again.get(place.host, place.port) == pinned
+
+
+async def test_a_server_verified_by_an_authority_is_never_pinned_to_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pins = PinStore(None)
+    async with (
+        await Bcoin.start(tmp_path / "bcoin") as bcoin,
+        await ElectrumX.start(tmp_path / "x", bcoin, tls=True) as server,
+    ):
+        place = parse_server(server.address)
+        async with source_of(server, pins=pins):
+            assert isinstance(pins.get(place.host, place.port), bytes)
+        await pins.forget(place.host, place.port)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "x" / "certificate.pem"))
+        async with source_of(server, pins=pins):
+            assert pins.get(place.host, place.port) == BY_AUTHORITY
+        monkeypatch.delenv("SSL_CERT_FILE")
+        with pytest.raises(ServerUnreachable, match="once signed by an authority"):
+            async with source_of(server, pins=pins):
+                pass
+        assert pins.get(place.host, place.port) == BY_AUTHORITY
