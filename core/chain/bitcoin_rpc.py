@@ -17,7 +17,7 @@ from core.base.clock import Clock
 from core.base.events import EventBus
 from core.base.finish import finish
 from core.bolt.networks import Network
-from core.chain.bitcoin_rpc_client import ReadLogin, RpcClient, RpcServer
+from core.chain.bitcoin_rpc_client import ReadLogin, RpcClient, RpcServer, load_http
 from core.chain.errors import ChainUnavailable, ServerLied, ServerRefused, WrongChain
 from core.chain.headers import HEADER_BYTES, double_sha256
 from core.chain.source import Capability, ChainReorganised, Tip, TipChanged, UnspentOutput
@@ -83,6 +83,7 @@ class BitcoinRpcSource:
         Raises ServerUnreachable, ServerStalled, ServerRefused (also while it still starts), ServerLied, WrongPassword,
         WrongChain.
         """
+        await load_http()
         client = RpcClient(server, login, timeout_s=timeout_s)
         source = cls(client, network, bus)
         try:

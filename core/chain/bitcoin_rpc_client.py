@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import importlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-
-import aiohttp
 
 from core.base.finish import finish
 from core.chain.errors import ServerLied, ServerRefused, ServerStalled, ServerUnreachable, WrongPassword
@@ -88,10 +87,17 @@ async def _read(path: Path) -> bytes:
     return await finish(asyncio.to_thread(read))
 
 
+async def load_http() -> None:
+    """Import the HTTP library, which takes about 0.1 s: neither at every start nor in the loop."""
+    await finish(asyncio.to_thread(importlib.import_module, "aiohttp"))
+
+
 class RpcClient:
-    """One HTTP client for one server."""
+    """One HTTP client for one server; `load_http` comes first."""
 
     def __init__(self, server: RpcServer, login: ReadLogin, *, timeout_s: float) -> None:
+        import aiohttp
+
         self.name = str(server)
         self._url = f"http://{server}/"
         self._read_login = login
@@ -149,6 +155,8 @@ class RpcClient:
         return self._login
 
     async def _exchange(self, body: bytes, login: Login) -> tuple[int, bytes]:
+        import aiohttp
+
         if self._session.closed:
             raise ServerUnreachable(server=self.name, reason="no longer asked")
         headers = {"Authorization": login.header(), "Content-Type": "application/json"}
