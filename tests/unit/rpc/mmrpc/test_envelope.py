@@ -301,7 +301,7 @@ async def test_when_it_closes_what_runs_is_given_up() -> None:
     async def works(_context: Context, _params: object) -> object:
         begun.set()
         try:
-            await asyncio.Event().wait()
+            return await asyncio.Event().wait()
         finally:
             ended.set()
 
