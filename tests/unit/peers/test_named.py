@@ -41,5 +41,5 @@ async def test_without_need_for_the_proxy_it_is_direct_and_an_onion_name_is_neve
         with guard(monkeypatch) as past, pytest.raises(OSError, match="by a proxy alone"):
             await NamedDialler(None)(ONION, 50002)
         assert past.resolved == []
-    with pytest.raises(OSError, match="refused"):
+    with pytest.raises(ConnectionRefusedError):
         await NamedDialler(None)("127.0.0.1", port)
