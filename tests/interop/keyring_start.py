@@ -1,7 +1,8 @@
 """What a node does with the keyring at its start, in a process of its own that prints one JSON object.
 
 `python -m tests.interop.keyring_start COMMAND [ARGUMENT]`: `open MARKER_FILE [STEP]` (killed with SIGKILL at the step),
-`status`, and for the test's own hands `ready`, `lock`, `unlock`, `forgetful`, `items`, `remove`.
+`move MARKER_FILE KEYSTORE` (the key, between the keyring and a file beside the marker), `status`, and for the test's own
+hands `ready`, `lock`, `unlock`, `forgetful`, `items`, `remove`.
 """
 
 from __future__ import annotations
@@ -22,14 +23,19 @@ from secretstorage.collection import SERVICE_IFACE, SESSION_COLLECTION
 from secretstorage.defines import SS_PATH
 from secretstorage.util import DBusAddressWrapper, format_secret, open_session
 
+from core.base.clock import SystemClock
 from core.base.errors import LeydenError
 from core.bolt.networks import NETWORKS
 from core.wallet.choice import choose_keystore
+from core.wallet.file import FileKeyStore
 from core.wallet.keyring_backends import TrustedBackend, find_backend
+from core.wallet.keystore import KeyMarker, KeyStore, KeyStoreKind
 from core.wallet.node_key import open_node_key
 from core.wallet.os_keyring import APPLICATION, OsKeyringStore
+from core.wallet.passphrase import Passphrase
+from core.wallet.service import KeyService
 from tests.interop.secret_service import PASSWORD, READY_S
-from tests.unit.wallet.parts import FileMarker
+from tests.unit.wallet.parts import TEST_SCRYPT_N, FileMarker
 
 REGTEST = NETWORKS["regtest"]
 STEPS = ("pending", "before write", "written", "before kept", "kept")
@@ -88,6 +94,28 @@ async def open_key(marker: str, step: str = "") -> dict[str, Any]:
     return answer
 
 
+async def move(marker: str, to: str) -> dict[str, Any]:
+    """As Node.keys does it in a node that was started."""
+    path = Path(marker)
+
+    def make_store(kind: KeyStoreKind, passphrase: Passphrase | None) -> KeyStore:
+        if kind is KeyStoreKind.FILE:
+            return FileKeyStore(path.with_name("key"), REGTEST, passphrase, scrypt_n=TEST_SCRYPT_N)
+        return OsKeyringStore(REGTEST)
+
+    record = KeyMarker.decode(path.read_text())
+    service = KeyService(REGTEST, SystemClock(), make_store)
+    service.attach(FileMarker(path), record.node_id, record.keystore, "", "")
+    try:
+        await service.move(KeyStoreKind(to), passphrase=Passphrase("words"))
+        await service.verify_passphrase(Passphrase("words"))
+        answer: dict[str, Any] = {"node_id": record.node_id.hex(), "where": service.where}
+    except LeydenError as error:
+        answer = {"error": type(error).__name__}
+    await service.aclose()
+    return answer
+
+
 async def status() -> dict[str, Any]:
     from core.base.paths import ProfilePaths
 
@@ -138,6 +166,8 @@ def unlock(connection: Any, service: Any) -> None:
 def main(command: str, *arguments: str) -> dict[str, Any]:
     if command == "open":
         return asyncio.run(open_key(*arguments))
+    if command == "move":
+        return asyncio.run(move(*arguments))
     if command == "status":
         return asyncio.run(status())
     return by_hand(command)

@@ -149,3 +149,26 @@ async def test_two_profiles_keep_two_keys(folder: Path, marker: str) -> None:
         assert first["node_id"] != second["node_id"]
         assert len((await service.ask("items"))["items"]) == 2
         assert (await service.ask("open", marker))["node_id"] == first["node_id"]
+
+
+async def test_a_key_moves_out_of_the_keyring_and_back_and_a_locked_one_loses_nothing(
+    folder: Path, marker: str
+) -> None:
+    key_file = Path(marker).with_name("key")
+    async with running(folder) as service:
+        first = await service.ask("open", marker)
+        items = (await service.ask("items"))["items"]
+        moved = await service.ask("move", marker, "file")
+        assert (moved["node_id"], moved["where"]) == (first["node_id"], str(key_file))
+        assert (await service.ask("items"))["items"] == []
+        kept = key_file.read_bytes()
+        await service.ask("lock")
+        assert (await service.ask("move", marker, "keyring"))["error"] == "KeyringLocked"
+        assert key_file.read_bytes() == kept
+        assert json.loads(Path(marker).read_text())["keystore"] == "file"
+        await service.ask("unlock")
+        assert (await service.ask("move", marker, "keyring"))["where"] == "GNOME Keyring"
+        assert (await service.ask("items"))["items"] == items
+        assert not key_file.exists()
+        again = await service.ask("open", marker)
+        assert (again["node_id"], again["created"]) == (first["node_id"], False)
