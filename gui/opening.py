@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent
@@ -66,6 +66,7 @@ class OpeningWindow(QWidget):
         super().__init__()
         self._node = node
         self._answer: asyncio.Future[Attempt | None] | None = None
+        self._last = Attempt()
         self._dismissed = False
         self.setWindowTitle(self.tr("Leyden"))
         self.setWindowIcon(icon("mark", theme, Role.BRASS))
@@ -148,6 +149,7 @@ class OpeningWindow(QWidget):
         self._very_late.stop()
         self._form.clear()
         self._words.end()
+        self._last = Attempt()
         self.close()
         self.deleteLater()
 
@@ -164,12 +166,15 @@ class OpeningWindow(QWidget):
 
     def _ask_words(self) -> None:
         self._form.hide()
-        self._words.ask(use=lambda secret: self._give(Attempt(secret=secret)))
+        self._words.ask(use=lambda secret: self._give(replace(self._last, secret=secret)))
         self.adjustSize()
 
     def _give(self, attempt: Attempt | None) -> None:
         if self._answer is not None and not self._answer.done():
             self._form.clear()
+            if attempt is not None:
+                # Words that were typed and checked serve until the key is stored, whatever else is asked in between.
+                attempt = self._last = replace(attempt, secret=attempt.secret or self._last.secret)
             self._answer.set_result(attempt)
 
     def closeEvent(self, event: QCloseEvent) -> None:

@@ -117,3 +117,37 @@ async def test_retry_looks_again_and_closing_the_window_quits(
     assert not await opening
     assert shown() is None
     await node.stop()
+
+
+async def test_a_key_that_is_gone_is_restored_from_its_words(home: Path, theme: Theme) -> None:
+    first = make_node(home, "--keystore", "file")
+    words = "abandon " * 11 + "about"
+    secret = await first.keys.restore(words)
+    await first.start(passphrase=Passphrase("correct horse"), secret=secret)
+    node_id = first.node_id
+    await first.stop()
+    first.paths.key_file.unlink()
+    node = make_node(home)
+    opening = asyncio.ensure_future(open_node(node, theme))
+    await until(lambda: "key is not there" in window_text() or "passphrase is needed" in window_text())
+    if "passphrase is needed" in window_text():
+        for field in fields():
+            field.setText("correct horse")
+        press("usePassphrase")
+        await until(lambda: "key is not there" in window_text())
+    press(f"remedy-{Remedy.RESTORE_WORDS}")
+    window = shown()
+    assert window is not None
+    window._words._field.setPlainText("abandon " * 11 + "abandon")
+    press("useWords")
+    await until(window._words._hint.text)
+    window._words._field.setPlainText(words)
+    press("useWords")
+    await until(lambda: opening.done() or "passphrase is needed" in window_text())
+    if not opening.done():
+        for field in fields():
+            field.setText("correct horse")
+        press("usePassphrase")
+    assert await opening
+    assert node.node_id == node_id
+    await node.stop()
