@@ -1,8 +1,8 @@
 """What a node does with the keyring at its start, in a process of its own that prints one JSON object.
 
 `python -m tests.interop.keyring_start COMMAND [ARGUMENT]`: `open MARKER_FILE [STEP]` (killed with SIGKILL at the step),
-`move MARKER_FILE KEYSTORE` (the key, between the keyring and a file beside the marker), `status`, and for the test's own
-hands `ready`, `lock`, `unlock`, `forgetful`, `items`, `remove`.
+`move MARKER_FILE KEYSTORE` (the key, between the keyring and a file beside the marker), `status`, and for the test's
+own hands `ready`, `lock`, `unlock`, `forgetful`, `items`, `remove`.
 """
 
 from __future__ import annotations
