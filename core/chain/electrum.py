@@ -281,15 +281,25 @@ class ElectrumSource:
 
     async def _judge(self, link: ElectrumLink, claim: TipClaim) -> None:
         """Check what a server claims, and follow it when it proves more work than is known."""
-        async with self._syncing:
+        if self._window is None:
+            # The long fetch once, not once a server; later on, a slow server must not keep the others waiting.
+            async with self._syncing:
+                await self._weigh(link, claim)
+        else:
+            await self._weigh(link, claim)
+        self._heights[link.server] = claim.height
+        self._compare()
+
+    async def _weigh(self, link: ElectrumLink, claim: TipClaim) -> None:
+        while True:
             known = self._window
             branch = await fetch_branch(link, claim, known, RULES[self.network.name], self._progress)
-            if branch is not None:
-                shared = branch.fork_height
-                if known is None or branch.window.work_above(shared) > known.work_above(shared):
-                    self._follow(branch.window, shared)
-            self._heights[link.server] = claim.height
-            self._compare()
+            if self._window is known:
+                break
+        if branch is not None:
+            shared = branch.fork_height
+            if known is None or branch.window.work_above(shared) > known.work_above(shared):
+                self._follow(branch.window, shared)
 
     def _follow(self, window: HeaderWindow, fork_height: int) -> None:
         old, self._window = self._window, window
