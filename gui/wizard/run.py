@@ -53,7 +53,7 @@ class WizardRun:
         profiles = await asyncio.to_thread(list_profiles, self._data_dir)
         existing = frozenset(entry.network for entry in profiles if entry.data_dir == self._data_dir)
         keys = Node(self._settings).keys
-        probes = Probes(chain_probe(SystemClock()), port_probe)
+        probes = Probes(chain_probe(SystemClock(), self._settings), port_probe)
         context = Context(machine, self._theme, self._tasks, keys, probes, existing=existing)
         window = WizardWindow(context, self._save)
         for signal, wish in (
