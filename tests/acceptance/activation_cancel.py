@@ -1,0 +1,192 @@
+"""The cancel sweep: activation given up by HTTP at random moments, and what is left of it, counted from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.activation_backends import Backend, backend
+from tests.acceptance.activation_outside import LEFT, freed, held, written
+from tests.acceptance.activation_part import Part
+from tests.acceptance.activation_profile import GRAPH_CHANNELS, fill
+from tests.acceptance.mmrpc_program import CANCEL, STATUS, Line, MmrpcLeyden
+
+BAR_MS = 200.0
+SHARES = {"electrumx": 0.7, "bitcoin-rpc": 0.15, "embedded": 0.15}
+"""Of the moments; ElectrumX is the slowest to open."""
+MAX_TOO_LATE = 5
+"""Times as many draws as moments that may come after the task had ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One activation that was given up."""
+
+    backend: str
+    own_start: bool
+    """The node's own, with its platform coin; otherwise `init` on a coin that was enabled before."""
+    after_ms: float
+    status: str
+    """That the task had right before."""
+    freed_ms: float
+    answered_ms: float
+    left: dict[str, int]
+    again: str
+    """How the next activation ended."""
+
+    @property
+    def good(self) -> bool:
+        return self.freed_ms <= BAR_MS and not self.left and self.again == "Ok"
+
+
+class Sweep:
+    """On one backend, in one process."""
+
+    def __init__(self, leyden: MmrpcLeyden, line: Line, source: Backend, chance: random.Random) -> None:
+        self._leyden = leyden
+        self._line = line
+        self._source = source
+        self._chance = chance
+        self._longest: dict[bool, float] = {}
+        self.too_late = 0
+
+    async def warm_up(self) -> None:
+        """Whole activations of both kinds: how long they take, and threads of pools that stay are there."""
+        for own_start in (False, True, False, True):
+            await self._prepare(own_start)
+            began = time.monotonic()
+            task_id = await self._begin(own_start)
+            ended = await self._line.until_ended(task_id)
+            assert ended["status"] == "Ok", ended
+            self._longest[own_start] = time.monotonic() - began
+            await self._clear()
+
+    async def moment(self, own_start: bool) -> Moment | None:
+        """None when the task had ended before."""
+        await self._prepare(own_start)
+        before = await self._settled()
+        wrote = written(self._leyden.data_dir)
+        after = self._chance.uniform(0.0, self._longest[own_start])
+        task_id = await self._begin(own_start)
+        await asyncio.sleep(after)
+        status = await self._line.mm(STATUS, {"task_id": task_id, "forget_if_finished": False})
+        began = time.monotonic()
+        freeing = asyncio.create_task(freed(self._leyden.pid, before, began))
+        answer = await self._line.mm(CANCEL, {"task_id": task_id})
+        answered = time.monotonic() - began
+        if answer.status == 409:
+            freeing.cancel()
+            self.too_late += 1
+            await self._clear()
+            return None
+        assert answer.body["result"] == "success", answer
+        seconds, left = await freeing
+        left |= written(self._leyden.data_dir).more_than(wrote)
+        gone = await self._line.mm(STATUS, {"task_id": task_id})
+        assert gone.body.get("error_type") == "NoSuchTask", gone
+        again = await self._line.until_ended(await self._begin(own_start))
+        await self._clear()
+        return Moment(
+            *(self._source.name, own_start, after * 1000, _name(status.body["result"])),
+            *(seconds * 1000, answered * 1000, left, again["status"]),
+        )
+
+    async def _prepare(self, own_start: bool) -> None:
+        if not own_start:
+            answer = await self._line.ask(self._source.enable)
+            assert answer.status == 200, answer
+
+    async def _begin(self, own_start: bool) -> int:
+        if own_start:
+            return int((await self._leyden.call("activatenode"))["task_id"])
+        return await self._line.init()
+
+    async def _clear(self) -> None:
+        """As if nothing had been enabled."""
+        for ticker in ("RBTC-lightning", "RBTC-segwit"):
+            await self._line.disable(ticker)
+
+    async def _settled(self) -> Any:
+        """What the process holds, twice the same: a connection that was closed may still be going."""
+        before = held(self._leyden.pid)
+        while (now := held(self._leyden.pid)) != before:
+            before = now
+        return now
+
+
+def _name(result: dict[str, Any]) -> str:
+    return str(result["details"]) if result["status"] == "InProgress" else str(result["status"])
+
+
+async def sweep(folder: Path, count: int, seed: int, graph_channels: int = GRAPH_CHANNELS) -> Part:
+    """`count` moments; the report's part."""
+    chance = random.Random(seed)
+    moments: list[Moment] = []
+    too_late = 0
+    for name, share in SHARES.items():
+        wanted = max(1, round(count * share)) if name != "electrumx" else count - 2 * max(1, round(count * 0.15))
+        async with AsyncExitStack() as stack:
+            source = await stack.enter_async_context(backend(name, folder / name))
+            await fill(folder / name / "leyden" / "data" / "regtest", seed, graph_channels)
+            leyden = await stack.enter_async_context(
+                await MmrpcLeyden.launch(folder / name / "leyden", "--no-activate", *source.settings)
+            )
+            line = await stack.enter_async_context(leyden.line())
+            run = Sweep(leyden, line, source, chance)
+            await run.warm_up()
+            done = 0
+            while done < wanted and run.too_late <= MAX_TOO_LATE * wanted:
+                moment = await run.moment(own_start=done % 2 == 1)
+                if moment is not None:
+                    moments.append(moment)
+                    done += 1
+            too_late += run.too_late
+    return _part(moments, too_late, count, seed)
+
+
+def _part(moments: list[Moment], too_late: int, count: int, seed: int) -> Part:
+    times = sorted(moment.freed_ms for moment in moments)
+    statuses = sorted({moment.status for moment in moments})
+    facts: dict[str, Any] = {
+        "moments": len(moments),
+        "came after the end, drawn again": too_late,
+        "bar ms": BAR_MS,
+        "freed ms": _spread(times),
+        "answered ms": _spread(sorted(moment.answered_ms for moment in moments)),
+        "within the bar": sum(time_ms <= BAR_MS for time_ms in times),
+        "left over": {name: sum(moment.left.get(name, 0) for moment in moments) for name in LEFT},
+        "next activation Ok": sum(moment.again == "Ok" for moment in moments),
+        "cancelled in": {status: sum(moment.status == status for moment in moments) for status in statuses},
+        "by backend": {
+            name: sum(moment.backend == name for moment in moments) for name in SHARES
+        },
+    }
+    bad = [repr(moment) for moment in moments if not moment.good]
+    if len(moments) != count:
+        bad.append(f"{len(moments)} of {count} moments")
+    table = ["| | backend | start | after ms | in | freed ms | left | again |", "|---|---|---|---|---|---|---|---|"]
+    for number, moment in enumerate(moments, 1):
+        kind = "own" if moment.own_start else "init"
+        left = ", ".join(f"{name} {more}" for name, more in moment.left.items()) or "nothing"
+        table.append(
+            f"| {number} | {moment.backend} | {kind} | {moment.after_ms:.0f} | {moment.status} | "
+            f"{moment.freed_ms:.0f} | {left} | {moment.again} |"
+        )
+    return Part("cancel", count, seed, facts, table, bad)
+
+
+def _spread(times: list[float]) -> dict[str, float]:
+    if not times:
+        return {}
+    return {
+        "least": round(times[0], 1),
+        "median": round(statistics.median(times), 1),
+        "95 of 100": round(times[min(len(times) - 1, int(len(times) * 0.95))], 1),
+        "most": round(times[-1], 1),
+    }
