@@ -7,6 +7,7 @@ long a person leaves a prompt open.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -54,10 +55,12 @@ class Worker:
 
         It is a daemon, so then it ends with the process.
         """
-        while not self._jobs.empty():
-            if (entry := self._jobs.get()) is not None:
-                entry[0].cancel()
         self._closed = True
+        # Without waiting: the thread takes jobs too, and may have had the last one.
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if (entry := self._jobs.get_nowait()) is not None:
+                    entry[0].cancel()
         if self._ended is None:
             return True
         self._jobs.put(None)

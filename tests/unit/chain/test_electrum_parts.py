@@ -44,6 +44,10 @@ MAINNET_GENESIS = bytes.fromhex(
     + "3ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a"
     + "29ab5f49ffff001d1dac2b7c"
 )
+MAINNET_BLOCK_840000 = bytes.fromhex(
+    "00e05f2aab948491071265ad552351d0ad625745668da54b017201000000000000000000"
+    "4f89a5d73bd4d4887f25981fe81892ccafda10c27f52d6f3dd28183a7c411b03b7072366194203177d9863ea"
+)
 MAINNET_BLOCK_1 = bytes.fromhex(
     "010000006fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d6190000000000"
     "982051fd1e4ba744bbbe680e1fee14677ba1a3c3540bf7b1cdb606e857233e0e61bc6649ffff001d01e36299"
@@ -146,6 +150,16 @@ def test_the_first_blocks_of_mainnet_hold_but_for_their_age() -> None:
     )
     with pytest.raises(HeaderRefused, match="far easier"):
         HeaderWindow(RULES["bitcoin"], 0).extend([MAINNET_GENESIS])
+
+
+def test_the_least_difficulty_of_mainnet_is_a_sixteenth_of_block_840000s() -> None:
+    """A floor that was mistyped would refuse the real chain, or let an old one pass for it."""
+    header = Header.read(MAINNET_BLOCK_840000)
+    assert header.hash[::-1].hex() == "0000000000000000000320283a032748cef8227873ff4872689bf23f1cda83a5"
+    header.check_work(RULES["bitcoin"])
+    assert header.bits == 0x17034219
+    assert target_of(RULES["bitcoin"].weakest_bits or 0) == 16 * target_of(header.bits)
+    HeaderWindow(RULES["bitcoin"], 840_000).extend([MAINNET_BLOCK_840000])
 
 
 def test_each_rule_of_a_header_is_checked() -> None:

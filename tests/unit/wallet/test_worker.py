@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
+from typing import Any
 
 import pytest
 
@@ -41,6 +43,8 @@ async def test_a_job_cancelled_before_it_began_never_runs() -> None:
         second = asyncio.ensure_future(worker.run(ran.set))
         await asyncio.sleep(0)
         second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second  # the job is given up once its caller has the cancellation, and the thread goes on only then
         release.set()
         await first
         await worker.run(lambda: None)
@@ -63,6 +67,25 @@ async def test_the_answer_of_a_cancelled_job_is_discarded() -> None:
             await task
         release.set()
         assert await worker.run(lambda: "next") == "next"
+
+
+async def test_closing_goes_on_when_the_thread_takes_the_job_it_was_about_to_give_up() -> None:
+    class Raced(queue.SimpleQueue[Any]):
+        def empty(self) -> bool:
+            """As it was a moment ago: the thread has taken the last one meanwhile."""
+            return False
+
+    worker = Worker("w")
+    worker._jobs = Raced()
+    await worker.run(lambda: None)
+    closing = threading.Thread(target=lambda: asyncio.run(_close(worker)), daemon=True)
+    closing.start()
+    await asyncio.to_thread(closing.join, 5)
+    assert not closing.is_alive()
+
+
+async def _close(worker: Worker) -> None:
+    assert await worker.aclose()
 
 
 async def test_closing_waits_a_bounded_time_and_gives_up_what_waits() -> None:

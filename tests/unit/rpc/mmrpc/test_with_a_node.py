@@ -56,7 +56,7 @@ class Web:
                     return body["result"]
                 await asyncio.sleep(0.01)
 
-    async def up(self, **params: object) -> None:
+    async def up(self, **params: Any) -> None:
         await self.legacy("enable", coin="RBTC-segwit")
         _, body = await self.init(**params)
         assert (await self.end_of(body["result"]["task_id"]))["status"] == "Ok"
