@@ -7,11 +7,12 @@ builds (`core.activation.lightning`); `Node.lightning` is None until that task i
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import core
 from core.activation.activator import Activator, ActivatorParts
@@ -49,7 +50,6 @@ from core.peers.onion import OnionConfig, OnionService
 from core.peers.practice import PracticePeer, PracticePeers
 from core.peers.proxy import ProxyConfig
 from core.peers.values import PeerConfig
-from core.rpc.mmrpc.server import MmrpcServer
 from core.rpc.plugins.host import PluginHost
 from core.rpc.server import RpcServer
 from core.storage.database import Database
@@ -63,6 +63,9 @@ from core.wallet.node_key import open_node_key
 from core.wallet.passphrase import Passphrase, read_passphrase_file
 from core.wallet.secret import Secret
 from core.wallet.service import KeyService
+
+if TYPE_CHECKING:
+    from core.rpc.mmrpc.server import MmrpcServer
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +192,7 @@ class Node:
             server = await RpcServer.start(self, profile.prepare_socket_path(), self.plugins.commands)
             self._stack.push_async_callback(server.aclose)
             if self.settings.mmrpc:
-                self.mmrpc = await MmrpcServer.start(self)
+                self.mmrpc = await self._serve_mmrpc()
                 self._stack.push_async_callback(self.mmrpc.aclose)
             self.plugins.start(self.settings.plugin)
             if self.settings.demo:
@@ -252,6 +255,13 @@ class Node:
         self._database = self._key = self._onion_key = self._bans = self.mmrpc = None
         self.practice_peers = ()
         await stack.aclose()
+
+    async def _serve_mmrpc(self) -> MmrpcServer:
+        # The HTTP library takes about 0.1 s to import: not at every start, and not in the loop.
+        await finish(asyncio.to_thread(importlib.import_module, "core.rpc.mmrpc.server"))
+        from core.rpc.mmrpc.server import MmrpcServer
+
+        return await MmrpcServer.start(self)
 
     async def _open_key(
         self, marker: ProfileMarker, keystore: str | None, passphrase: Passphrase | None, secret: Secret | None

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.activation.coins import Coins, LightningCoin
 from core.activation.errors import NodeNotActive, NoSuchCoin, TaskFinished, TaskNotFound
@@ -18,10 +19,12 @@ from core.activation.sources import Choice, SourceOpener
 from core.activation.steps import OWN_START, PLATFORM_COIN, ActivationStep, Step
 from core.base.events import EventBus, NodeState, TaskChanged, TaskState
 from core.base.finish import finish
-from core.chain.electrum import Progress
 from core.chain.errors import ChainUnavailable
 from core.chain.source import TipChanged
 from core.channels.balance import Balance, balance_of, decimal_text
+
+if TYPE_CHECKING:
+    from core.chain.electrum import Progress
 
 
 @dataclass(frozen=True, slots=True)

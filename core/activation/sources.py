@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.base.clock import Clock
 from core.base.events import EventBus
+from core.base.finish import finish
 from core.base.paths import ProfilePaths
 from core.base.setting_faults import parse_ip_and_port
 from core.base.settings import Settings
 from core.bolt.networks import Network
 from core.chain.bitcoin_rpc import BitcoinRpcSource
 from core.chain.bitcoin_rpc_client import RpcServer, cookie_login, password_login
-from core.chain.electrum import Dial, ElectrumSource, PinStore, Progress, parse_server
+from core.chain.electrum_protocol import parse_server
 from core.chain.errors import ChainUnavailable, NoChainSource
 from core.chain.opening import open_chain
+from core.chain.pins import PinStore
 from core.chain.source import ChainSource
+
+if TYPE_CHECKING:
+    from core.chain.electrum import Dial, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,10 @@ class SourceOpener:
         except ValueError as error:
             raise ChainUnavailable(reason=str(error)) from None
         pins = await PinStore.open(self.paths.folder / "electrum-certificates.json")
+        # The protocol's library takes some 50 ms to import: neither at every start nor in the loop.
+        await finish(asyncio.to_thread(importlib.import_module, "core.chain.electrum"))
+        from core.chain.electrum import ElectrumSource
+
         return await ElectrumSource.open(
             servers, self.network, self.bus, self.clock, pins=pins, dial=self.dial, progress=progress
         )

@@ -86,6 +86,30 @@ def test_the_window_is_never_imported_for_it(home: Path) -> None:
     assert result.stdout.strip() == "[]"
 
 
+def test_no_library_for_the_web_or_for_electrum_is_loaded_before_it_is_used(home: Path) -> None:
+    """Each takes some 0.1 s of the start."""
+    arguments = ["--network", "regtest", "--keystore", "memory", "--bind", "127.0.0.1:0", "--data-dir", str(home / "d")]
+    code = f"""
+import asyncio, sys
+import core.node, core.headless
+from core.base.settings import parse_arguments
+
+loaded = lambda: [name for name in sys.modules if name.partition(".")[0] in ("aiohttp", "aiorpcx")]
+print(loaded())
+
+async def run():
+    node = core.node.Node(parse_arguments({arguments!r}))
+    await node.start()
+    node.activate()
+    await node.stop()
+
+asyncio.run(run())
+print(loaded())
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+    assert result.stdout.split() == ["[]", "[]"]
+
+
 def test_a_signal_after_the_stop_command_changes_nothing(home: Path) -> None:
     arguments = ["--network", "regtest", "--keystore", "memory", "--bind", "127.0.0.1:0", "--data-dir", str(home / "d")]
     with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True) as process:
