@@ -17,7 +17,7 @@ from core.bolt.networks import NETWORKS
 from gui.theme import SPACE_GROUP, SPACE_INSIDE, SPACE_PAGE, SPACE_RELATED, Role, Size, Theme
 from gui.widgets.basics import Chip, button, label, paragraph, row
 from gui.widgets.icons import icon
-from gui.wizard.store import is_fresh
+from gui.wizard.store import is_fresh, state_file
 
 NODES_FOLDER = "nodes"
 """Below the data directory: further nodes, each with a data directory of its own name."""
@@ -35,6 +35,8 @@ class ProfileEntry:
     """The further node's folder; empty for the first of its network."""
     node_id: bytes | None
     """As the profile remembers it; None where it does not, or where that cannot be read."""
+    unfinished: bool = False
+    """Its wizard was left before the end."""
 
 
 def list_profiles(data_dir: Path) -> list[ProfileEntry]:
@@ -43,8 +45,9 @@ def list_profiles(data_dir: Path) -> list[ProfileEntry]:
     for name, folder in [("", data_dir), *_further(data_dir)]:
         for network in NETWORKS:
             paths = ProfilePaths(folder, network)
-            if not is_fresh(paths):
-                found.append(ProfileEntry(folder, network, name, _node_id(paths.key_marker)))
+            unfinished = state_file(paths).exists()
+            if unfinished or not is_fresh(paths):
+                found.append(ProfileEntry(folder, network, name, _node_id(paths.key_marker), unfinished))
     return found
 
 
@@ -106,12 +109,14 @@ class ProfileChooser(QWidget):
         frame.setProperty("kind", "card")
         chip = Chip(self._theme, "node", Role.BRASS if profile.network == "bitcoin" else Role.MUTED)
         chip.show_state(profile.network, "node", Role.BRASS if profile.network == "bitcoin" else Role.MUTED)
-        title = profile.name and self.tr("node {name}").format(name=profile.name)
+        title = self.tr("node {name}").format(name=profile.name) if profile.name else self.tr("first node")
+        if profile.unfinished:
+            title = self.tr("{node}, not set up to the end yet").format(node=title)
         named = self.tr("no key yet") if profile.node_id is None else short_id(profile.node_id)
         words = QVBoxLayout()
         words.setSpacing(SPACE_INSIDE)
         words.addWidget(label(named, self._theme, fixed=True))
-        words.addWidget(label(title or self.tr("first node"), self._theme, size=Size.CAPTION, tone="muted"))
+        words.addWidget(label(title, self._theme, size=Size.CAPTION, tone="muted"))
         go = button(
             self.tr("Open"),
             lambda: self.chosen.emit(profile),

@@ -17,7 +17,7 @@ from gui.tasks import WindowTasks
 from gui.theme import Theme
 from gui.window import MainWindow
 from gui.wizard.run import WizardRun
-from gui.wizard.store import STATE_FILE, is_fresh
+from gui.wizard.store import is_fresh, state_file
 
 if TYPE_CHECKING:
     from gui.application import Application
@@ -117,8 +117,8 @@ class _Session:
         """A profile that is new, or whose wizard was left; flags that already say how it shall be come first."""
         if settings.no_wizard or settings.demo or settings.origin("keystore") != "default":
             return False
-        left = settings.data_dir / STATE_FILE
-        return await asyncio.to_thread(lambda: is_fresh(settings.paths) or left.exists())
+        paths = settings.paths
+        return await asyncio.to_thread(lambda: is_fresh(paths) or state_file(paths).exists())
 
     def _show(self, node: Node, window: MainWindow) -> None:
         if node.paths.logs.is_dir():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
 from core.base.errors import LeydenError
@@ -32,7 +35,9 @@ class NetworkPage(WizardPage):
         self.network.setObjectName("network")
         for name in NETWORKS:
             self.network.addItem(self._network_words(name), name)
-        self.network.setMaximumWidth(self.theme.em(22))
+            item = cast("QStandardItemModel", self.network.model()).item(self.network.count() - 1)
+            item.setEnabled(not self._taken(name))
+        self.network.setMaximumWidth(self.theme.em(30))
         self.add_field(self.tr("&Network"), self.network)
         self.column.addWidget(label(self.tr("Where the chain comes from"), self.theme, bold=True))
         self.sources = Options(

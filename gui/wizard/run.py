@@ -13,6 +13,7 @@ from core.base.clock import SystemClock
 from core.base.errors import LeydenError
 from core.base.events import TaskChanged, TaskState
 from core.base.finish import finish
+from core.base.paths import ProfilePaths
 from core.base.settings import Settings
 from core.node import Node
 from gui.activation.view import ActivationView
@@ -45,13 +46,16 @@ class WizardRun:
         """What is made is put on `owned`: the node's stop, the window's end, a folder of practice."""
         self._settings, self._theme, self._resolve, self._owned = settings, theme, resolve, owned
         self._data_dir = settings.data_dir
+        self._kept = settings.paths
+        """The profile in whose folder the unfinished wizard is kept."""
         self._wishes: asyncio.Queue[_Wish] = asyncio.Queue()
         self._tasks = WindowTasks()
 
     async def go(self) -> tuple[Node, MainWindow] | None:
-        machine = await asyncio.to_thread(store.read_state, self._data_dir) or Machine(self._first_entries())
+        machine = await asyncio.to_thread(store.read_state, self._settings.paths) or Machine(self._first_entries())
         profiles = await asyncio.to_thread(list_profiles, self._data_dir)
-        existing = frozenset(entry.network for entry in profiles if entry.data_dir == self._data_dir)
+        taken = {entry.network for entry in profiles if entry.data_dir == self._data_dir}
+        existing = frozenset(taken - {machine.entries.network})
         keys = Node(self._settings).keys
         probes = Probes(chain_probe(SystemClock(), self._settings), port_probe)
         context = Context(machine, self._theme, self._tasks, keys, probes, existing=existing)
@@ -77,7 +81,12 @@ class WizardRun:
         return Entries(network=given.network, alias=given.alias, color=given.color, chain=chain)
 
     async def _save(self, machine: Machine) -> None:
+        """For the network that is chosen now; what was kept for another one that was chosen before is forgotten."""
+        chosen = ProfilePaths(self._data_dir, machine.entries.network)
         await asyncio.to_thread(store.write_state, self._data_dir, machine)
+        if self._kept != chosen:
+            await asyncio.to_thread(store.forget_state, self._kept)
+            self._kept = chosen
 
     async def _until_running(self, window: WizardWindow, context: Context) -> tuple[Node, MainWindow] | None:
         while True:
@@ -104,7 +113,7 @@ class WizardRun:
                 window.go_back()
                 continue
             self._owned.push_async_callback(attempt.aclose)
-            await asyncio.to_thread(store.forget_state, self._data_dir)
+            await asyncio.to_thread(store.forget_state, self._kept)
             return opened
 
     async def _attempt(
@@ -135,7 +144,7 @@ class WizardRun:
             folder = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="leyden-")
             attempt.push_async_callback(asyncio.to_thread, folder.cleanup)
             return self._resolve(Path(folder.name), entries.network)
-        paths = self._settings.paths.__class__(self._data_dir, entries.network)
+        paths = ProfilePaths(self._data_dir, entries.network)
         await asyncio.to_thread(store.write_config, paths, entries)
         return self._resolve(self._data_dir, entries.network)
 

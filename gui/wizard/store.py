@@ -23,31 +23,36 @@ def is_fresh(paths: ProfilePaths) -> bool:
     return not any(path.exists() for path in (paths.config, paths.key_marker, paths.key_file, paths.database))
 
 
-def read_state(data_dir: Path) -> Machine | None:
-    """Where an earlier run stopped; None when there was none, or what it left cannot be read."""
+def state_file(paths: ProfilePaths) -> Path:
+    """Where an unfinished wizard of this profile stands; of no other."""
+    return paths.folder / STATE_FILE
+
+
+def read_state(paths: ProfilePaths) -> Machine | None:
+    """Where an earlier run for this profile stopped; None when there was none, or what it left cannot be read."""
     try:
-        with open_regular(data_dir / STATE_FILE) as file:
+        with open_regular(state_file(paths)) as file:
             text = file.read(MAX_STATE_BYTES).decode()
-        machine = Machine.from_text(text, key_kept=False)
-        if ProfilePaths(data_dir, machine.entries.network).key_marker.exists():
-            machine = Machine.from_text(text, key_kept=True)
+        machine = Machine.from_text(text, key_kept=paths.key_marker.exists())
     except (OSError, UnicodeDecodeError, StateUnreadable):
         return None
-    return machine
+    return machine if machine.entries.network == paths.network else None
 
 
 def write_state(data_dir: Path, machine: Machine) -> None:
-    """Raises ProfileUnusable."""
+    """In the folder of the network that is chosen now. Raises ProfileUnusable."""
     if machine.entries.plan is KeyPlan.MEMORY:
         return
+    chosen = ProfilePaths(data_dir, machine.entries.network)
     _make_folder(data_dir)
-    write_atomically(data_dir / STATE_FILE, machine.to_text().encode(errors="replace"))
+    _make_folder(chosen.folder)
+    write_atomically(state_file(chosen), machine.to_text().encode(errors="replace"))
 
 
-def forget_state(data_dir: Path) -> None:
-    """The wizard has done its work. Raises ProfileUnusable."""
-    with profile_errors(data_dir):
-        (data_dir / STATE_FILE).unlink(missing_ok=True)
+def forget_state(paths: ProfilePaths) -> None:
+    """The wizard has done its work, or is about another profile now. Raises ProfileUnusable."""
+    with profile_errors(paths.folder):
+        state_file(paths).unlink(missing_ok=True)
 
 
 def write_config(paths: ProfilePaths, entries: Entries) -> None:

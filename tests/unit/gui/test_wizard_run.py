@@ -19,7 +19,7 @@ from gui.profiles import list_profiles
 from gui.theme import Theme
 from gui.wizard.machine import ChainKind, KeyPlan, PageId
 from gui.wizard.run import WizardRun
-from gui.wizard.store import STATE_FILE, is_fresh
+from gui.wizard.store import STATE_FILE, is_fresh, state_file
 from gui.wizard.window import WizardWindow
 
 pytestmark = pytest.mark.qt_loop
@@ -33,10 +33,10 @@ def resolve(data_dir: Path, network: str) -> Settings:
 class Person:
     """Sits before the wizard."""
 
-    def __init__(self, home: Path, theme: Theme) -> None:
+    def __init__(self, home: Path, theme: Theme, network: str = "regtest") -> None:
         self.data_dir = home / "d"
         self.owned = AsyncExitStack()
-        run = WizardRun(resolve(self.data_dir, "regtest"), theme, resolve, self.owned)
+        run = WizardRun(resolve(self.data_dir, network), theme, resolve, self.owned)
         self.going = asyncio.ensure_future(run.go())
 
     async def until(self, condition: Callable[[], object]) -> None:
@@ -103,7 +103,7 @@ async def test_restored_words_make_their_node_with_its_settings(home: Path, them
     assert node.alias == "jar"
     config = tomllib.loads(node.paths.config.read_text(encoding="utf-8"))
     assert config == {"alias": "jar", "chain-source": "embedded"}
-    assert not (person.data_dir / STATE_FILE).exists()
+    assert not list(person.data_dir.rglob(STATE_FILE))
     node_id = node.node_id
     await person.owned.aclose()
     assert node.state is NodeState.OFF
@@ -117,7 +117,7 @@ async def test_closed_and_opened_again_it_has_every_entry_and_no_secret(home: Pa
     person.window.close()
     await person.until(person.going.done)
     assert person.going.result() is None
-    text = (person.data_dir / STATE_FILE).read_text(encoding="utf-8")
+    text = (person.data_dir / "regtest" / STATE_FILE).read_text(encoding="utf-8")
     assert "abandon" not in text
     assert "correct horse" not in text
     again = Person(home, theme)
@@ -129,18 +129,52 @@ async def test_closed_and_opened_again_it_has_every_entry_and_no_secret(home: Pa
     await again.until(again.going.done)
 
 
+async def test_an_unfinished_wizard_is_that_of_its_network_alone(home: Path, theme: Theme) -> None:
+    person = Person(home, theme)
+    await person.restore_into_a_file()
+    person.window.close()
+    await person.until(person.going.done)
+    other = Person(home, theme, "signet")
+    await other.sit_down()
+    assert other.page() is PageId.WELCOME
+    assert other.window._machine.entries.alias == ""
+    assert other.window._machine.entries.network == "signet"
+    assert "regtest" in other.window._context.existing, "begun, so it is not offered for this one"
+    other.window.close()
+    await other.until(other.going.done)
+    assert [(entry.network, entry.unfinished) for entry in list_profiles(person.data_dir)] == [("regtest", True)]
+
+
+async def test_another_network_chosen_takes_the_unfinished_wizard_with_it(home: Path, theme: Theme) -> None:
+    person = Person(home, theme)
+    await person.restore_into_a_file()
+    machine = person.window._machine
+    machine.back()
+    machine.edit(network="signet", chain=ChainKind.ELECTRUM, servers=("127.0.0.1:1:t",))
+    person.window._show_page()
+    await person.press("wizardNext")
+    here, there = (resolve(person.data_dir, name).paths for name in ("regtest", "signet"))
+    await person.until(lambda: state_file(there).exists() and not state_file(here).exists())
+    person.window.close()
+    await person.until(person.going.done)
+    again = Person(home, theme, "signet")
+    await again.sit_down()
+    assert again.window._machine.entries.servers == ("127.0.0.1:1:t",)
+    again.window.close()
+    await again.until(again.going.done)
+
+
 async def test_a_key_that_cannot_be_stored_says_so_on_the_page_and_the_next_try_goes_through(
     home: Path, theme: Theme
 ) -> None:
     person = Person(home, theme)
     await person.restore_into_a_file()
-    blocker = person.data_dir / "regtest"
-    blocker.parent.mkdir(exist_ok=True)
-    blocker.write_text("in the way")
+    blocker = resolve(person.data_dir, "regtest").paths.config
+    blocker.mkdir(parents=True)
     await person.press("wizardNext")
     await person.until(lambda: person.window.start.failed)
     assert "profile folder cannot be used" in person.window.start.notice.text
-    blocker.unlink()
+    blocker.rmdir()
     await person.press("remedy-retry")
     await person.until(person.going.done)
     assert person.going.result() is not None
