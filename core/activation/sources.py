@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +42,11 @@ class Electrum:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicElectrum:
+    """The well-known servers of this network, for who named none."""
+
+
+@dataclass(frozen=True, slots=True)
 class BitcoinRpc:
     """A Bitcoin Core of the user's."""
 
@@ -51,7 +58,7 @@ class BitcoinRpc:
     """Used when there is no password file."""
 
 
-Choice = Embedded | Electrum | BitcoinRpc
+Choice = Embedded | Electrum | PublicElectrum | BitcoinRpc
 
 
 def chosen_source(settings: Settings, network: Network) -> Choice:
@@ -63,9 +70,17 @@ def chosen_source(settings: Settings, network: Network) -> Choice:
         return Embedded()
     if kind == "electrum" and settings.electrum_server:
         return Electrum(settings.electrum_server)
+    if kind == "electrum" and network.name != "regtest":
+        return PublicElectrum()
     if kind == "bitcoin-rpc" and settings.bitcoin_rpc:
         return bitcoin_rpc(settings)
     raise NoChainSource(network=network.name)
+
+
+def public_servers(network: Network) -> tuple[str, ...]:
+    """The well-known servers of a network, which regtest has none of. Reads a file."""
+    data = json.loads(resources.files("resources").joinpath("electrum_servers.json").read_bytes())
+    return tuple(data["servers"].get(network.name, ()))
 
 
 def bitcoin_rpc(settings: Settings) -> BitcoinRpc:
@@ -95,6 +110,8 @@ class SourceOpener:
             case Embedded():
                 return await open_chain(self.network, self.paths.chain, self.bus, self.clock)
             case Electrum(servers):
+                return await self._open_electrum(servers, progress)
+            case PublicElectrum() if servers := await finish(asyncio.to_thread(public_servers, self.network)):
                 return await self._open_electrum(servers, progress)
             case BitcoinRpc() if choice.server:
                 return await self._open_core(choice)

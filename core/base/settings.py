@@ -78,7 +78,8 @@ SETTINGS: tuple[Setting, ...] = (
         "electrum-server",
         "list",
         (),
-        "Electrum server, :s with TLS or :t without; may be given several times",
+        "Electrum server, :s with TLS or :t without; may be given several times (default: well-known public ones, "
+        "except on regtest)",
         metavar="HOST:PORT:s",
     ),
     Setting("bitcoin-rpc", "text", "", "the RPC of a Bitcoin Core of yours", metavar="HOST:PORT"),

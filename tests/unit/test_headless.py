@@ -65,7 +65,7 @@ def test_memory_on_bitcoin_is_refused_and_the_way_out_named(home: Path) -> None:
 
 
 def test_another_network_fails_in_words_with_code_one(home: Path) -> None:
-    result = run(home, "--network", "signet", "--keystore", "memory")
+    result = run(home, "--network", "signet", "--keystore", "memory", "--chain-source", "embedded")
     assert result.returncode == 1
     assert "No chain source for signet yet" in result.stdout
 

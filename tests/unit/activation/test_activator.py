@@ -12,7 +12,7 @@ import pytest
 from core.activation.errors import L2AlreadyActivated, NodeNotActive, TaskNotFound
 from core.activation.params import LightningParams
 from core.activation.prepare import binds_of
-from core.activation.sources import Electrum, Embedded, chosen_source
+from core.activation.sources import Electrum, Embedded, PublicElectrum, chosen_source
 from core.activation.steps import PLATFORM_COIN, ActivationStep
 from core.base.events import NodeState, StepChanged, StepState, TaskState
 from core.base.settings import Settings
@@ -124,6 +124,10 @@ def test_the_settings_choose_the_source_and_none_is_made_up() -> None:
     assert chosen_source(Settings(), regtest) == Embedded()
     servers = ("127.0.0.1:1:t",)
     assert chosen_source(Settings(electrum_server=servers), signet) == Electrum(servers)
-    for settings in (Settings(), Settings(chain_source="embedded"), Settings(chain_source="bitcoin-rpc")):
+    assert chosen_source(Settings(), signet) == PublicElectrum()
+    assert chosen_source(Settings(chain_source="electrum"), signet) == PublicElectrum()
+    for settings in (Settings(chain_source="embedded"), Settings(chain_source="bitcoin-rpc")):
         with pytest.raises(NoChainSource):
             chosen_source(settings, signet)
+    with pytest.raises(NoChainSource):
+        chosen_source(Settings(chain_source="electrum"), regtest)
