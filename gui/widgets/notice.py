@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QCoreApplication, QSize, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from gui.theme import ICON_LARGE, ICON_SMALL, SPACE_INSIDE, SPACE_RELATED, Role, Theme
 from gui.widgets.basics import Glyph, button, label, paragraph
@@ -34,6 +34,7 @@ class Notice(QFrame):
         self._lines.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._buttons = QHBoxLayout()
         self._buttons.setSpacing(SPACE_RELATED)
+        self._made: list[QPushButton] = []
         self._details = ""
         text = QVBoxLayout()
         text.setSpacing(SPACE_INSIDE)
@@ -41,6 +42,7 @@ class Notice(QFrame):
             text.addWidget(part)
         text.addSpacing(SPACE_INSIDE)
         text.addLayout(self._buttons)
+        self._buttons.addStretch(1)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(SPACE_RELATED + 4, SPACE_RELATED + 4, SPACE_RELATED + 4, SPACE_RELATED + 4)
         layout.setSpacing(SPACE_RELATED + 4)
@@ -76,15 +78,17 @@ class Notice(QFrame):
         self.show()
 
     def _show_buttons(self, words: Words, offers: Offers) -> None:
-        while (item := self._buttons.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.deleteLater()
+        for made in self._made:
+            self._buttons.removeWidget(made)
+            made.hide()
+            made.deleteLater()
+        self._made = []
         known = {Remedy.COPY_DETAILS: self._copy, **offers}
         for number, remedy in enumerate(remedy for remedy in words.actions if remedy in known):
             kind = "primary" if number == 0 and remedy in _PLAIN else ""
-            self._buttons.addWidget(button(action_words(remedy), known[remedy], kind=kind, name=f"remedy-{remedy}"))
-        self._buttons.addStretch(1)
+            made = button(action_words(remedy), known[remedy], kind=kind, name=f"remedy-{remedy}")
+            self._buttons.insertWidget(number, made)
+            self._made.append(made)
 
     def _dismiss_button(self) -> QToolButton:
         dismiss = QToolButton()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QVBoxLayout
+from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from core.wallet.errors import WordsMistaken
 from core.wallet.words import NewKey
-from gui.theme import SPACE_GROUP, SPACE_INSIDE, SPACE_RELATED, Size
+from gui.theme import SPACE_GROUP, SPACE_INSIDE, SPACE_RELATED, Size, Theme
 from gui.widgets.basics import button, label, paragraph, row
 from gui.widgets.notice import Notice
 from gui.widgets.tick_box import TickBox
@@ -17,6 +17,7 @@ from gui.wizard.page import WizardPage, buddy_label, card, say
 from gui.words import words_for
 
 COLUMNS = 4
+MOST_WORDS = 24
 
 
 class WordsPage(WizardPage):
@@ -34,6 +35,7 @@ class WordsPage(WizardPage):
         self.grid.setHorizontalSpacing(SPACE_GROUP)
         self.grid.setVerticalSpacing(SPACE_RELATED)
         layout.addLayout(self.grid)
+        self._cells = [_Word(number, self.theme, frame) for number in range(1, MOST_WORDS + 1)]
         self.column.addWidget(frame)
         self.notice = Notice(self.theme)
         self.column.addWidget(self.notice)
@@ -79,14 +81,10 @@ class WordsPage(WizardPage):
         self.context.secrets.draft = draft
         self._clear()
         rows = -(-draft.count // COLUMNS)
-        for index, word in enumerate(draft.words):
-            place = label(f"{index + 1}", self.theme, size=Size.TABLE, tone="muted")
-            place.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            shown = label(word, self.theme, fixed=True)
-            line = row(place, shown)
-            place.setFixedWidth(self.theme.em(1.8))
-            line.addStretch(1)
-            self.grid.addLayout(line, index % rows, index // rows)
+        for index, (cell, word) in enumerate(zip(self._cells, draft.words, strict=False)):
+            self.grid.addWidget(cell, index % rows, index // rows)
+            cell.word.setText(word)
+            cell.show()
         self.written.setEnabled(True)
         self.copy.setEnabled(True)
 
@@ -94,12 +92,10 @@ class WordsPage(WizardPage):
         self.notice.show_error(error, {})
 
     def _clear(self) -> None:
-        for shown in self.grid.parentWidget().findChildren(QLabel):
-            shown.clear()
-            shown.deleteLater()
-        while (item := self.grid.takeAt(0)) is not None:
-            if (line := item.layout()) is not None:
-                line.deleteLater()
+        for cell in self._cells:
+            cell.word.clear()
+            cell.hide()
+            self.grid.removeWidget(cell)
 
     def _copy(self) -> None:
         draft = self.context.secrets.draft
@@ -110,6 +106,25 @@ class WordsPage(WizardPage):
     def _written(self, yes: bool) -> None:
         self.machine.hold(seen=yes)
         self.changed.emit()
+
+
+class _Word(QWidget):
+    """A place and its word.
+
+    Made once and filled again: a row of a grid that is thrown away takes its spacers along behind Shiboken's back, and
+    what Qt makes at their address next is then a `QSpacerItem` to Python, be it a menu.
+    """
+
+    def __init__(self, number: int, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
+        place = label(f"{number}", theme, size=Size.TABLE, tone="muted")
+        place.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        place.setFixedWidth(theme.em(1.8))
+        self.word = label("", theme, fixed=True)
+        line = row(place, self.word)
+        line.setStretch(1, 1)
+        self.setLayout(line)
+        self.hide()
 
 
 class AskedPage(WizardPage):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
+import shiboken6
+from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QLabel, QPlainTextEdit, QPushButton, QRadioButton, QWidget
+from PySide6.QtWidgets import QLabel, QPlainTextEdit, QPushButton, QRadioButton, QSpacerItem, QWidget
 
 from core.chain.errors import ServerUnreachable
 from core.peers.errors import ListenFailed
@@ -257,3 +260,21 @@ def test_the_guard_does_not_keep_what_it_put_there(qapp: object) -> None:
     guard.put("abandon ability")
     assert "abandon" not in repr(vars(guard))
     guard.clear()
+
+
+@on_stage
+async def test_words_shown_again_and_again_leave_nothing_that_qt_no_longer_has(stage: Stage) -> None:
+    """A spacer that Qt has freed and Python still knows gives its type to whatever comes to stand at its address."""
+    await stage.to(PageId.WORDS)
+
+    def spacers() -> int:
+        gc.collect()
+        return sum(isinstance(each, QSpacerItem) for each in shiboken6.getAllValidWrappers())
+
+    before = spacers()
+    for _ in range(3):
+        stage.press("wizardBack")
+        stage.press("wizardNext")
+        await stage.settle()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert spacers() <= before
