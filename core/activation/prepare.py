@@ -57,12 +57,18 @@ def prepare_init(
 
 
 def binds_of(settings: Settings, params: LightningParams | None) -> tuple[str, ...]:
-    """Where to listen: with parameters on their port, at the settings' addresses; loopback when these name none."""
-    if params is None or settings.offline:
+    """Where to listen: as the settings say; with parameters on their port, at the settings' addresses.
+
+    Who asks for a port and set no address means every one of this computer, as upstream has it (`:PORT`); but loopback
+    on regtest, and nowhere with `offline` or `always-use-proxy`.
+    """
+    if params is None or settings.offline or (settings.always_use_proxy and not settings.bind):
         return settings.binds
+    if not settings.bind:
+        return (f"{'127.0.0.1' if settings.network == 'regtest' else ''}:{params.listening_port}",)
     local = [bind for bind in settings.bind if bind.startswith("/")]
     hosts = [bind.rpartition(":")[0] for bind in settings.bind if not bind.startswith("/")]
-    return (*local, *dict.fromkeys(f"{host}:{params.listening_port}" for host in hosts or ["127.0.0.1"]))
+    return (*local, *dict.fromkeys(f"{host}:{params.listening_port}" for host in hosts))
 
 
 def check_platform(platform: PlatformCoin) -> None:

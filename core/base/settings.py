@@ -64,7 +64,8 @@ SETTINGS: tuple[Setting, ...] = (
         "list",
         (),
         "listen for peers here, or on the local socket /PATH; port 0 picks one (default: loopback on regtest, "
-        "elsewhere nothing listens)",
+        "elsewhere nothing listens). An init over --mmrpc listens on its own port here; without --bind on every "
+        "address, on regtest on loopback",
         metavar="HOST:PORT",
     ),
     Setting(

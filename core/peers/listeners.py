@@ -17,7 +17,10 @@ from core.peers.reasons import os_words
 _BACKLOG = 64
 _ACCEPT_TURNS = 3
 _LISTENED = (AddressKind.IPV4, AddressKind.IPV6, AddressKind.LOCAL)
-_ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - only when the user wrote an empty host
+_EVERY_IPV4 = "0.0.0.0"  # noqa: S104 - only when who asked wrote an empty host
+_EVERY_IPV6 = "::"
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
+"""What a system without IPv6 says."""
 
 
 class Listeners:
@@ -34,7 +37,8 @@ class Listeners:
     ) -> tuple[Address, ...]:
         """Listen on each `HOST:PORT` (port 0 picks one) or `/PATH`, which is its owner's alone.
 
-        ListenFailed, and nothing stays open, when one fails.
+        `:PORT` is every address of this computer, IPv6 included where there is any. ListenFailed, and nothing stays
+        open, when one fails.
         """
         opened: list[asyncio.Server] = []
         files: list[_SocketFile] = []
@@ -45,6 +49,8 @@ class Listeners:
                     opened.append(await _open_local(address, make_protocol, files))
                 else:
                     opened.append(await _open_ip(address, make_protocol))
+                    if not bind.rpartition(":")[0]:
+                        opened += await _open_every_ipv6(opened[-1], make_protocol)
         except BaseException:
             for server in opened:
                 server.close()
@@ -80,7 +86,7 @@ class Listeners:
             is_path = bind.startswith("/")
             host, port = (bind, 0) if is_path else (bind[:-2], 0) if bind.endswith(":0") else split_host_port(bind)
             host = host.removeprefix("[").removesuffix("]")
-            address = parse_literal(host or _ALL_INTERFACES, self._default_port if port is None else port)
+            address = parse_literal(host or _EVERY_IPV4, self._default_port if port is None else port)
         except AddressError as error:
             raise ListenFailed(address=bind, errno=None, reason=error.reason) from None
         if address is None or address.kind not in _LISTENED:
@@ -145,8 +151,11 @@ def _remove_stale(path: str) -> None:
 
 async def _open_ip(address: Address, make_protocol: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:
     family = socket.AF_INET6 if address.kind is AddressKind.IPV6 else socket.AF_INET
-    # With the protocol named, asyncio knows what it accepts for TCP and sets TCP_NODELAY.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        # With the protocol named, asyncio knows what it accepts for TCP and sets TCP_NODELAY.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except OSError as error:
+        raise ListenFailed(address=str(address), errno=error.errno, reason=os_words(error)) from error
     try:
         if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
             # Windows: SO_REUSEADDR there would let another program take the port away from us.
@@ -164,6 +173,19 @@ async def _open_ip(address: Address, make_protocol: Callable[[], asyncio.BasePro
     except BaseException:
         with contextlib.suppress(OSError):
             listening.close()
+        raise
+
+
+async def _open_every_ipv6(
+    ipv4: asyncio.Server, make_protocol: Callable[[], asyncio.BaseProtocol]
+) -> list[asyncio.Server]:
+    """Beside `ipv4`, at its port; nothing on a system without IPv6."""
+    port = ipv4.sockets[0].getsockname()[1]
+    try:
+        return [await _open_ip(Address(AddressKind.IPV6, _EVERY_IPV6, port), make_protocol)]
+    except ListenFailed as failed:
+        if failed.errno in _NO_IPV6:
+            return []
         raise
 
 

@@ -91,7 +91,7 @@ async def test_a_second_node_on_the_same_profile_is_refused_and_the_first_goes_o
 
 
 async def test_another_network_fails_in_its_first_step_and_holds_nothing(home: Path) -> None:
-    async with started(replace(practice(home), network="signet")) as node:
+    async with started(replace(practice(home), network="signet", chain_source="embedded")) as node:
         assert await ended(node) is TaskState.ERROR
         assert node.state is NodeState.PROBLEM
         assert node.task_id is not None
@@ -194,7 +194,7 @@ async def test_a_key_file_that_lost_its_records_is_opened_or_named_but_never_pas
 
 
 async def test_real_money_is_not_kept_in_memory_unless_said_so(home: Path) -> None:
-    settings = replace(practice(home), network="bitcoin", bind=())
+    settings = replace(practice(home), network="bitcoin", bind=(), chain_source="embedded")
     with pytest.raises(MemoryKeyRefused):
         await Node(settings).start()
     async with started(replace(settings, ephemeral=True)) as node:

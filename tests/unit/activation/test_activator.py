@@ -110,13 +110,28 @@ async def test_a_node_that_stops_begins_nothing_more(home: Path) -> None:
             await activator.enable(TICKER, Embedded())
 
 
-def test_the_port_of_init_is_taken_at_the_settings_addresses_or_on_loopback() -> None:
-    params = LightningParams("", 9736)
-    assert binds_of(Settings(), params) == ("127.0.0.1:9736",)
-    chosen = Settings(bind=("0.0.0.0:9735", "[::]:1", "/run/x", "0.0.0.0:2"))
-    assert binds_of(chosen, params) == ("/run/x", "0.0.0.0:9736", "[::]:9736")
-    assert binds_of(chosen, None) == chosen.binds
-    assert binds_of(Settings(offline=True), params) == ()
+@pytest.mark.parametrize(
+    ("settings", "binds"),
+    [
+        (Settings(), (":9736",)),
+        (Settings(network="regtest"), ("127.0.0.1:9736",)),
+        (Settings(offline=True), ()),
+        (Settings(offline=True, bind=("0.0.0.0:9735",)), ()),
+        (Settings(always_use_proxy=True), ()),
+        (Settings(always_use_proxy=True, bind=("127.0.0.1:1",)), ("127.0.0.1:9736",)),
+        (Settings(bind=("127.0.0.1:1",)), ("127.0.0.1:9736",)),
+        (Settings(bind=("/run/x",)), ("/run/x",)),
+        (
+            Settings(bind=("0.0.0.0:9735", "[::]:1", "/run/x", "0.0.0.0:2")),
+            ("/run/x", "0.0.0.0:9736", "[::]:9736"),
+        ),
+    ],
+)
+def test_init_listens_on_its_port_everywhere_unless_the_settings_say_otherwise(
+    settings: Settings, binds: tuple[str, ...]
+) -> None:
+    assert binds_of(settings, LightningParams("", 9736)) == binds
+    assert binds_of(settings, None) == settings.binds
 
 
 def test_the_settings_choose_the_source_and_none_is_made_up() -> None:

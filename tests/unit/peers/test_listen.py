@@ -10,6 +10,7 @@ import socket
 import pytest
 
 from core.bolt.keys import NodeKey
+from core.peers import listeners
 from core.peers.errors import ListenFailed
 from core.peers.reasons import CloseCode
 from tests.support.peers import node, until
@@ -37,6 +38,50 @@ async def test_a_taken_port_is_told_with_its_error() -> None:
                 await a.manager.listen(["127.0.0.1:0", f"127.0.0.1:{port}"])
             assert (caught.value.address, caught.value.errno) == (f"127.0.0.1:{port}", errno.EADDRINUSE)
             assert caught.value.reason == "Address already in use"
+            assert a.manager.bound == ()
+
+
+@pytest.fixture
+def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every address of this computer is loopback: tests listen nowhere else."""
+    monkeypatch.setattr(listeners, "_EVERY_IPV4", "127.0.0.1")
+    monkeypatch.setattr(listeners, "_EVERY_IPV6", "::1")
+
+
+@pytest.mark.usefixtures("small_world")
+async def test_without_a_host_every_address_is_listened_on_at_one_port() -> None:
+    async with node(listen=False) as a:
+        bound = await a.manager.listen([":0"])
+        assert [address.host for address in bound] == ["127.0.0.1", "::1"]
+        assert bound[0].port == bound[1].port != 0
+
+
+@pytest.mark.usefixtures("small_world")
+async def test_a_system_without_ipv6_listens_on_the_rest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = socket.socket
+
+    def without_ipv6(family: int = -1, *more: int, **named: object) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return made(family, *more, **named)  # type: ignore[arg-type]
+
+    async with node(listen=False) as a:
+        with monkeypatch.context() as patch:
+            patch.setattr(listeners.socket, "socket", without_ipv6)
+            bound = await a.manager.listen([":0"])
+            assert [address.host for address in bound] == ["127.0.0.1"]
+            with pytest.raises(ListenFailed, match="not supported"):
+                await a.manager.listen(["[::1]:0"])
+
+
+@pytest.mark.usefixtures("small_world")
+async def test_a_port_taken_in_ipv6_alone_is_taken() -> None:
+    with socket.socket(socket.AF_INET6) as taken:
+        taken.bind(("::1", 0))
+        taken.listen()
+        async with node(listen=False) as a:
+            with pytest.raises(ListenFailed):
+                await a.manager.listen([f":{taken.getsockname()[1]}"])
             assert a.manager.bound == ()
 
 
