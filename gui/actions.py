@@ -23,6 +23,7 @@ class ActionId(StrEnum):
     START_NODE = "start_node"
     CANCEL_ACTIVATION = "cancel_activation"
     COPY_URI = "copy_uri"
+    KEYS = "keys"
     LOCK = "lock"
     SWITCH_PROFILE = "switch_profile"
     QUIT = "quit"
@@ -64,6 +65,7 @@ def _specs() -> dict[ActionId, Spec]:
         ActionId.START_NODE: Spec(tr("&Start node"), "start"),
         ActionId.CANCEL_ACTIVATION: Spec(tr("&Cancel start"), "stop"),
         ActionId.COPY_URI: Spec(tr("Copy node &URI"), "copy", "Ctrl+Shift+C"),
+        ActionId.KEYS: Spec(tr("&Keys and access…"), shortcut="Ctrl+Shift+K"),
         ActionId.LOCK: Spec(tr("&Lock"), shortcut="Ctrl+Shift+L"),
         ActionId.SWITCH_PROFILE: Spec(tr("S&witch node…")),
         ActionId.QUIT: Spec(tr("&Quit"), "quit", "Ctrl+Q"),

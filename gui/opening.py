@@ -23,6 +23,7 @@ from gui.widgets.basics import button, label, paragraph, row
 from gui.widgets.icons import icon
 from gui.widgets.notice import Notice
 from gui.words import Remedy, words_for
+from gui.words_keys import keyring_help
 
 SHOWN_AFTER_MS = 300
 STILL_WAITING_MS = 15_000
@@ -80,15 +81,7 @@ class OpeningWindow(QWidget):
         self._form.hide()
         self._words = _WordsForm(node.keys, theme)
         self._words.hide()
-        self._help = paragraph(
-            self.tr(
-                "GNOME Keyring, KWallet (with its Secret Service), the macOS Keychain and the Windows Credential "
-                "Locker are used. On Linux, install and start one of the first two, and log in again. A variable "
-                "PYTHON_KEYRING_BACKEND that names another store has to go."
-            ),
-            theme,
-            tone="muted",
-        )
+        self._help = paragraph(keyring_help(), theme, tone="muted")
         self._help.hide()
         column = QWidget()
         column.setFixedWidth(theme.em(_WIDTH_EM))

@@ -24,7 +24,8 @@ from core.base.events import NodeState, NodeStateChanged
 from gui.actions import ActionId, Actions
 from gui.activation.view import ActivationView
 from gui.bridge import Bridge
-from gui.lock import AutoLock, Keys, LockPage
+from gui.keys import KeysDialog
+from gui.lock import AutoLock, LockPage
 from gui.messages.view import MessagesView
 from gui.own_address import own_uri
 from gui.peers.view import PeersView
@@ -36,6 +37,7 @@ from gui.widgets.icons import icon
 
 if TYPE_CHECKING:
     from core.node import Node
+    from core.wallet.service import KeyService
     from gui.tasks import WindowTasks
 
 _SIZE_EM = (108, 70)
@@ -84,6 +86,7 @@ class MainWindow(QMainWindow):
         self.bridge.peers_changed.connect(lambda _changes: self.status.refresh())
         self.bridge.task_changed.connect(lambda _change: self._refresh())
         self.lock_page: LockPage | None = None
+        self._keys_dialog: KeysDialog | None = None
         self.show_view(ActionId.SHOW_NODE)
         self._refresh()
         room = self.screen().availableSize()
@@ -96,13 +99,27 @@ class MainWindow(QMainWindow):
         self._stack.setCurrentWidget(self._views[action_id])
         self._views[action_id].setFocus()
 
-    def guard(self, keys: Keys, tasks: WindowTasks, minutes: int) -> None:
-        """From now on the window can be locked, and locks itself after `minutes` without a sign of life; 0 is never."""
+    def guard(self, keys: KeyService, tasks: WindowTasks, minutes: int) -> None:
+        """From now on the window can be locked, and locks itself after `minutes` without a sign of life; 0 is never.
+
+        Where the key is can be seen and changed from now on too.
+        """
         self.lock_page = LockPage(keys, tasks, self._theme)
         self._pages.addWidget(self.lock_page)
         self.lock_page.unlocked.connect(self._unlock)
         self.actions_table.bind(ActionId.LOCK, self.lock)
+        self.actions_table.bind(ActionId.KEYS, partial(self._show_keys, keys, tasks))
         AutoLock(cast("QApplication", QApplication.instance()), minutes, self.lock, self)
+
+    def _show_keys(self, keys: KeyService, tasks: WindowTasks) -> None:
+        if self._keys_dialog is None:
+            file = self._node.settings.passphrase_file
+            self._keys_dialog = KeysDialog(keys, self._node, file, tasks, self._theme, self)
+            self._keys_dialog.lock_wanted.connect(self.lock)
+            self._keys_dialog.moved.connect(self.status.refresh)
+        # Kept, for a change that is under way ends after the dialog was closed too.
+        self._keys_dialog.refresh()
+        self._keys_dialog.open()
 
     @property
     def locked(self) -> bool:
@@ -263,6 +280,7 @@ class MainWindow(QMainWindow):
             None,
             ActionId.COPY_URI,
             None,
+            ActionId.KEYS,
             ActionId.LOCK,
             ActionId.SWITCH_PROFILE,
             None,

@@ -95,6 +95,15 @@ def _not_shown(_error: wallet.WordsNotShown) -> Words:
     )
 
 
+def keyring_help() -> str:
+    """What a keyring takes, on every system."""
+    return tr(
+        "GNOME Keyring, KWallet (with its Secret Service), the macOS Keychain and the Windows Credential Locker are "
+        "used. On Linux, install and start one of the first two, and log in again. A variable PYTHON_KEYRING_BACKEND "
+        "that names another store has to go."
+    )
+
+
 KEY_WORDS: dict[type[BaseException], Callable[[Any], Words]] = {
     wallet.KeyNotSaved: _not_saved,
     wallet.KeyInTheWay: _in_the_way,
