@@ -93,7 +93,7 @@ class PeerManager:
         self._readiness = readiness
         self._config = config
         sealed = config.proxy is not None and config.proxy.always  # nothing may be resolved here
-        self._resolver = None if sealed else resolver
+        self.resolver = None if sealed else resolver  # None: names are the proxy's to resolve
         self._sources = AddressSources(book, None if sealed else bootstrap)
         self._deadlines = Deadlines(clock)
         self._wiretap = Wiretap(bus, clock, max_messages=limits.ring_messages, max_bytes=limits.ring_bytes)
@@ -143,7 +143,7 @@ class PeerManager:
         """
         given: list[Address] = []
         if host is not None:
-            given = [await resolve_host(host, port, self._network.default_port, self._resolver)]
+            given = [await resolve_host(host, port, self._network.default_port, self.resolver)]
         addresses, by_onion = given, bool(given) and given[0].kind is AddressKind.TORV3
         if node_id == self._key.node_id:
             raise OwnNodeId(node_id=node_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import uuid
 from collections.abc import Callable, Sequence
@@ -26,12 +27,14 @@ from core.base.serde import (
     usize,
     variant,
 )
-from core.bolt.address import AddressError, split_host_port
+from core.bolt.address import MAX_PORT, Address
 from core.bolt.keys import is_public_key
 from core.channels.balance import own_msat
 from core.channels.records import ChannelRecord, Opener
 from core.channels.states import ChannelState
-from core.peers.errors import AllAddressesFailed, DisconnectedDuringConnect, NoAddressKnown, OwnNodeId
+from core.peers.errors import AllAddressesFailed, DisconnectedDuringConnect, HostNotValid, NoAddressKnown, OwnNodeId
+from core.peers.manager import PeerManager
+from core.peers.resolve import resolve_host
 from core.rpc.mmrpc.base import Context, Handler, MmError
 
 _COIN = Field("coin", string)
@@ -53,13 +56,14 @@ def _lightning(context: Context, ticker: str) -> Lightning:
 
 @dataclass(frozen=True, slots=True)
 class _NodeAddress:
+    """As it was asked for: nothing is looked up yet."""
+
     node_id: bytes
     host: str
+    """An IP address, or a name."""
     port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.node_id.hex()}@{host}:{self.port}"
+    text: str
+    """Host and port as they came."""
 
 
 def _node_address(value: object) -> _NodeAddress:
@@ -72,13 +76,62 @@ def _node_address(value: object) -> _NodeAddress:
         node_id = _public_key(parts[0])
     except ValueError:
         raise SerdeError(f"Could not parse node pubkey from str {parts[0]}, err malformed public key") from None
+    return _NodeAddress(node_id, *_host_and_port(parts[1]), parts[1])
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    """As Rust's `to_socket_addrs` splits it, before any look-up."""
+    host, colon, digits = text.rpartition(":")
+    if not colon:
+        raise _no_socket_address(text, "invalid socket address")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10 and int(digits) <= MAX_PORT):
+        raise _no_socket_address(text, "invalid port value")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+        if ":" not in host:
+            raise _no_socket_address(text, f"{_LOOK_UP_FAILED}: {_UNKNOWN_NAME}")
+    if not host or host.startswith("/") or (":" in host and not _is_ip(host)):
+        raise _no_socket_address(text, f"{_LOOK_UP_FAILED}: {_UNKNOWN_NAME}")
+    return host, int(digits)
+
+
+_LOOK_UP_FAILED = "failed to lookup address information"
+_UNKNOWN_NAME = "Name or service not known"
+
+
+def _is_ip(host: str) -> bool:
     try:
-        host, port = split_host_port(parts[1])
-    except AddressError:
-        host, port = "", None
-    if not host or port is None:
-        raise SerdeError(f"Could not parse socket address from str {parts[1]}, err invalid socket address")
-    return _NodeAddress(node_id, host, port)
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _no_socket_address(text: str, reason: str | None = None) -> SerdeError:
+    return SerdeError(f"Could not parse socket address from str {text}" + (f", err {reason}" if reason else ""))
+
+
+class _NothingFound(Exception):
+    """The name is known and has no address."""
+
+
+async def _resolve(peers: PeerManager, asked: _NodeAddress) -> Address:
+    """The first address behind it; a name stays one where the proxy resolves. Raises SerdeError, as upstream."""
+    resolver = peers.resolver
+
+    async def look_up(name: str, port: int) -> Sequence[Address]:
+        assert resolver is not None  # else this is never called
+        found = await resolver(name, port)
+        if not found:
+            raise _NothingFound
+        return found
+
+    try:
+        return await resolve_host(asked.host, asked.port, asked.port, None if resolver is None else look_up)
+    except _NothingFound:
+        raise _no_socket_address(asked.text) from None
+    except HostNotValid as error:
+        raise _no_socket_address(asked.text, f"{_LOOK_UP_FAILED}: {error.reason}") from None
 
 
 def _node_id(value: object) -> bytes:
@@ -99,15 +152,17 @@ def _public_key(text: str) -> bytes:
 
 async def _connect(context: Context, params: object) -> object:
     read = struct(params, "ConnectToNodeRequest", (_COIN, Field("node_address", _node_address)))
-    peers, address = _lightning(context, read["coin"]).peers, read["node_address"]
-    if peers.peer(address.node_id) is not None:
-        return f"Already connected to node: {address}"
+    # Nothing is looked up for a coin that is not active.
+    peers, asked = _lightning(context, read["coin"]).peers, read["node_address"]
+    address = await _resolve(peers, asked)
+    if peers.peer(asked.node_id) is not None:
+        return f"Already connected to node: {asked.node_id.hex()}@{address}"
     try:
-        peer = await peers.connect(address.node_id, address.host, address.port)
+        peer = await peers.connect(asked.node_id, address.host, address.port)
     except (AllAddressesFailed, NoAddressKnown, DisconnectedDuringConnect, OwnNodeId) as error:
-        raise _not_connected(address.node_id, error) from None
-    shown = f"{address.node_id.hex()}@{peer.address}" if peer.direction is Direction.OUT else str(address)
-    return f"Connected successfully to node : {shown}"
+        raise _not_connected(asked.node_id, error) from None
+    shown = peer.address if peer.direction is Direction.OUT else address
+    return f"Connected successfully to node : {asked.node_id.hex()}@{shown}"
 
 
 def _not_connected(node_id: bytes, error: Exception) -> MmError:

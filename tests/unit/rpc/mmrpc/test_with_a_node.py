@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from core.base.settings import parse_arguments
+from core.bolt.address import Address, AddressKind
 from core.channels.records import Opener
 from core.channels.states import ChannelState
 from core.node import Node
+from tests.support.socks_double import guard, socks_double
 from tests.unit.channels.test_records import RECORD
 
 PASSWORD = "RPC_UserP@SSW0RD"
@@ -280,10 +283,46 @@ async def test_the_second_enable_and_an_unknown_coin_are_refused(home: Path) -> 
         assert (status, body) == (500, {"error": "rpc:195] RPC call failed: legacy:239] No such coin: X"})
 
 
+UNKNOWN_NAME = "failed to lookup address information: Name or service not known"
+
+
+async def look_up(name: str, port: int) -> list[Address]:
+    """One name with an address, one without any, and nothing else."""
+    known = {"peer.test": [Address(AddressKind.IPV4, "127.0.0.1", port)], "empty.test": []}
+    if name not in known:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return known[name]
+
+
+async def test_the_name_of_a_node_is_looked_up_and_its_first_address_told(home: Path) -> None:
+    async with served(home, "--demo") as web:
+        await web.up()
+        web.node.peers.resolver = look_up
+        uri = str(web.node.practice_peers[0].uri)
+        asked = {"coin": "RBTC-lightning", "node_address": uri.replace("127.0.0.1", "peer.test") + "@more"}
+        for words in ("Connected successfully to node :", "Already connected to node:"):
+            _, body = await web.call("lightning::nodes::connect_to_node", asked)
+            assert body["result"] == f"{words} {uri}"
+
+
+async def test_no_name_of_a_node_is_looked_up_past_the_proxy(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with guard(monkeypatch) as past:
+        async with socks_double() as double:
+            always = ("--proxy", f"127.0.0.1:{double.port}", "--always-use-proxy")
+            async with served(home, *always) as web:
+                await web.up()
+                node = "03f307325e1d037f92ce3655ef5e1438f132a4bd95f4756f779b8f8e7b0d31c5f0"
+                asked = {"coin": "RBTC-lightning", "node_address": f"{node}@node.test:9735"}
+                assert error_of(await web.call("lightning::nodes::connect_to_node", asked))[1] == "ConnectionError"
+            assert [(each.host, each.port) for each in double.asked] == [("node.test", 9735)]
+    assert past.resolved == []
+
+
 async def test_nodes_are_connected_to_and_trusted(home: Path) -> None:
     async with served(home, "--demo") as web:
         await web.up()
         peer = web.node.practice_peers[0]
+        web.node.peers.resolver = look_up
         connect, coin = "lightning::nodes::connect_to_node", {"coin": "RBTC-lightning"}
         uri = str(peer.uri)
         _, body = await web.call(connect, coin | {"node_address": uri})
@@ -302,7 +341,14 @@ async def test_nodes_are_connected_to_and_trusted(home: Path) -> None:
         for given, words in (
             ("x", "Could not parse node address from str x"),
             ("02@127.0.0.1:1", "Could not parse node pubkey from str 02, err malformed public key"),
-            (f"{stranger}@:1", "Could not parse socket address from str :1, err invalid socket address"),
+            (f"{stranger}@127.0.0.1", "Could not parse socket address from str 127.0.0.1, err invalid socket address"),
+            (f"{stranger}@h:65536", "Could not parse socket address from str h:65536, err invalid port value"),
+            (f"{stranger}@h:", "Could not parse socket address from str h:, err invalid port value"),
+            *(
+                (f"{stranger}@{host}:1", f"Could not parse socket address from str {host}:1, err {UNKNOWN_NAME}")
+                for host in ("", "nowhere.test", "dns:name", "/run/x", "[name]", "a..b")
+            ),
+            (f"{stranger}@empty.test:1", "Could not parse socket address from str empty.test:1"),
             (1, "invalid type: integer `1`, expected pubkey@host:port"),
         ):
             assert error_of(await web.call(connect, coin | {"node_address": given})) == (
