@@ -45,7 +45,7 @@ class NodeKey:
 
 @lru_cache(maxsize=1024)
 def is_public_key(data: bytes) -> bool:
-    """Whether `data` is a compressed point of the curve. A node id is asked about where it is typed and where dialled."""
+    """Whether `data` is a compressed point of the curve. Remembered: ids are asked about again when dialled."""
     if len(data) != NODE_ID_BYTES or data[0] not in (2, 3):
         return False
     try:

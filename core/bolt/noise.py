@@ -239,6 +239,11 @@ class NoiseConnection:
         return self.buffered >= (_HEADER_BYTES if awaited is None else awaited)
 
     @property
+    def under_way(self) -> int:
+        """Sealed length of the message of which only the length is known; 0 when there is none such."""
+        return self._awaited_body or 0
+
+    @property
     def missing(self) -> int:
         """Bytes still to come of the message whose length is known; 0 when there is none such."""
         awaited = self._awaited_body

@@ -243,7 +243,7 @@ class Transport(asyncio.BufferedProtocol):
         self._owner.opened()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._budget.buffer(self.noise.missing, flood=self._more_is_there)
+        return self._budget.buffer(self.noise, flood=self._more_is_there)
 
     def buffer_updated(self, nbytes: int) -> None:
         self.bytes_in += nbytes
