@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 
 from core.base.errors import LeydenError
 from core.base.paths import ProfilePaths, default_data_dir
-from core.bolt.address import LOCAL_SOCKET_PATH_BYTES, AddressError, is_dns_name, parse_port
+from core.bolt.address import LOCAL_SOCKET_PATH_BYTES, AddressError, is_dns_name, local_socket_bytes, parse_port
 from core.bolt.networks import NETWORKS
 
 MAX_ALIAS_BYTES = 32
@@ -96,6 +96,12 @@ SETTINGS: tuple[Setting, ...] = (
         "ask this DNS seed for the address of a peer of whom none is known (default: no seed is asked)",
         metavar="NAME",
     ),
+    Setting(
+        "disable-dns",
+        "flag",
+        False,
+        "look up no name behind an address of a peer (dns:NAME) and ask no DNS seed; a host that you name still is",
+    ),
     Setting("offline", "flag", False, "do not listen for peers and dial nobody at start"),
     Setting("cln-strict", "flag", False, "connect to an id alone uses no remembered address, as in Core Lightning"),
     Setting("alias", "text", "", "the node's name, at most 32 bytes", metavar="NAME"),
@@ -148,6 +154,7 @@ class Settings:
     tor_control: str = ""
     tor_control_password_file: Path | None = None
     dns_seed: tuple[str, ...] = ()
+    disable_dns: bool = False
     offline: bool = False
     cln_strict: bool = False
     alias: str = ""
@@ -373,7 +380,11 @@ def parse_ip_and_port(text: str) -> tuple[str, int]:
 
 def _bind_fault(text: str) -> str | None:
     if text.startswith("/"):
-        return None if len(text.encode()) <= LOCAL_SOCKET_PATH_BYTES else "it is too long for a socket's path"
+        try:
+            fits = local_socket_bytes(text) <= LOCAL_SOCKET_PATH_BYTES
+        except AddressError as error:
+            return error.reason
+        return None if fits else "it is too long for a socket's path"
     try:
         parse_ip_and_port(text)
     except AddressError as error:

@@ -94,7 +94,7 @@ class PeerManager:
         self._config = config
         sealed = config.proxy is not None and config.proxy.always  # nothing may be resolved here
         self._resolver = None if sealed else resolver
-        self._sources = AddressSources(book, None if sealed else bootstrap)
+        self._sources = AddressSources(book, None if sealed or config.disable_dns else bootstrap)
         self._deadlines = Deadlines(clock)
         self._wiretap = Wiretap(bus, clock, max_messages=limits.ring_messages, max_bytes=limits.ring_bytes)
         self._context = SessionContext(

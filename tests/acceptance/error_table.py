@@ -22,6 +22,7 @@ from core.bolt.keys import NodeKey
 from core.channels.states import ChannelState
 from tests.acceptance.channel_records import put_channels
 from tests.acceptance.error_failures import connect_failures
+from tests.acceptance.error_limits import limit_failures
 from tests.acceptance.error_rows import STRANGER, error_rows
 from tests.acceptance.program import InstalledLeyden
 from tests.counterparts import PylnPeer
@@ -180,6 +181,8 @@ async def _lines(folder: Path) -> list[Line]:
             lines.append(Line(section, request, theirs, await ask(method, *params)))
         for sent, code, message in _requests():
             lines.append(Line("4.3 JSON-RPC", sent, _error(code, message), await _raw(leyden, sent)))
+        async for situation, theirs, ours in limit_failures(folder):
+            lines.append(Line("1.6 connect fails", situation, theirs, ours))
         lines += await silent
         assert (await leyden.call("getinfo"))["num_peers"] == 1, "the node is not as it was"
     return sorted(lines, key=lambda line: line.section)
