@@ -153,7 +153,7 @@ def make_request(line: CommandLine, request_id: str) -> str:
     text = f'{{"jsonrpc":"2.0","id":{_quoted(request_id)},"method":{_quoted(line.method)}{wanted},"params":{params}}}'
     try:
         json.loads(text, parse_int=str)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Usage(f"an argument is no valid JSON: {error}") from None
     return text
 

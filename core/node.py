@@ -383,6 +383,7 @@ class Node:
                 allow_even_custom_messages=self.settings.allow_even_custom_messages,
                 offer_gossip_queries=self.settings.dev_offer_gossip_queries,
                 cln_strict=self.settings.cln_strict,
+                disable_dns=self.settings.disable_dns,
                 reconnect=not self.settings.offline,
                 proxy=_proxy_of(self.settings),
             ),

@@ -3,7 +3,7 @@
     python3 packaging/bootstrap.py run [--demo] [options of leyden]   a practice node in a window; nothing is kept
     python3 packaging/bootstrap.py test [options of pytest]           lint, types, contracts and the whole suite
     python3 packaging/bootstrap.py bench [NAME [its options]]         tests/benchmarks, all or one
-    python3 packaging/bootstrap.py endurance [options]                tests/endurance at full size: hostile peers
+    python3 packaging/bootstrap.py endurance [NAME [its options]]     tests/endurance at full size, all or one
     python3 packaging/bootstrap.py fuzz [SECONDS]                     tests/fuzz, each harness so long (60 s)
     python3 packaging/bootstrap.py lock                               resolve packaging/requirements/ again
 
@@ -45,7 +45,9 @@ PLATFORMS = {("Linux", "x86_64"), ("Darwin", "x86_64"), ("Darwin", "arm64"), ("W
 NPM_COUNTERPARTS = {"ldk": "LDK, a peer to test against", "bcoin": "bcoin, a Bitcoin node to test against"}
 """Folders of packaging/counterparts, each with its own package.json and lock."""
 PYTHON_COUNTERPARTS = ("pyln", "electrumx")
-"""Core Lightning's packages and an Electrum server, each in a virtual environment of its own: what they pin is not ours."""
+"""Core Lightning's packages and an Electrum server, each in a virtual environment of its own, for its own pins."""
+ENDURANCE = ("hostility", "rotation")
+"""What of tests/endurance is run; the rest is what these stand on."""
 
 QUIET_NPM = ("--no-audit", "--no-fund", "--loglevel=error")
 
@@ -111,18 +113,25 @@ def bench(arguments: list[str]) -> int:
     if arguments and arguments[0] not in known:
         raise NotPossible(f"There is no benchmark {arguments[0]!r}; there are {', '.join(known)}.")
     prepare(dev=True, window=True)
-    codes = []
-    for name in arguments[:1] or known:
-        command = [_in_venv(VENV, "python"), "-m", f"tests.benchmarks.{name}", *arguments[1:]]
-        codes.append(subprocess.run(command, cwd=ROOT, env=_test_environment(), check=False).returncode)
-    return max(codes, default=0)
+    return _run_each("tests.benchmarks", arguments[:1] or known, arguments[1:])
 
 
 def endurance(arguments: list[str]) -> int:
-    """What hostile peers do, at full size; 1 when a bar is missed."""
+    """Hostile peers, and messages past very many keys, at full size; 1 when a bar is missed."""
+    if arguments and arguments[0] not in ENDURANCE:
+        raise NotPossible(f"There is no endurance run {arguments[0]!r}; there are {', '.join(ENDURANCE)}.")
     prepare(dev=True, window=False)
-    command = [_in_venv(VENV, "python"), "-m", "tests.endurance.hostility", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=_test_environment(), check=False).returncode
+    ensure_python("pyln")
+    return _run_each("tests.endurance", arguments[:1] or ENDURANCE, arguments[1:])
+
+
+def _run_each(package: str, names: Sequence[str], options: Sequence[str]) -> int:
+    """Each of these modules, one after the other; the worst exit code."""
+    codes = []
+    for name in names:
+        command = [_in_venv(VENV, "python"), "-m", f"{package}.{name}", *options]
+        codes.append(subprocess.run(command, cwd=ROOT, env=_test_environment(), check=False).returncode)
+    return max(map(abs, codes), default=0)
 
 
 def fuzz(arguments: list[str]) -> int:

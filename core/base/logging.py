@@ -5,6 +5,7 @@ What a peer says is data: control characters are escaped and long text is cut, w
 
 from __future__ import annotations
 
+import codecs
 import copy
 import errno
 import io
@@ -22,6 +23,8 @@ _FILE_BYTES = 5_000_000
 _KEPT_FILES = 5
 _WAITING_RECORDS = 10_000
 """Records that wait for the thread; who logs faster than a disk writes must not fill the memory."""
+codecs.lookup("unicode_escape")
+"""Here, because Python reads a codec's file at its first use: the log must be written when no file can be opened."""
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 

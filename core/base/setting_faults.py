@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
-from core.bolt.address import LOCAL_SOCKET_PATH_BYTES, AddressError, is_dns_name, parse_port
+from core.bolt.address import LOCAL_SOCKET_PATH_BYTES, AddressError, is_dns_name, local_socket_bytes, parse_port
 
 MAX_ALIAS_BYTES = 32
 MAX_LOCK_MINUTES = 1440
@@ -40,7 +40,11 @@ def parse_ip_and_port(text: str) -> tuple[str, int]:
 
 def _bind_fault(text: str) -> str | None:
     if text.startswith("/"):
-        return None if len(text.encode()) <= LOCAL_SOCKET_PATH_BYTES else "it is too long for a socket's path"
+        try:
+            fits = local_socket_bytes(text) <= LOCAL_SOCKET_PATH_BYTES
+        except AddressError as error:
+            return error.reason
+        return None if fits else "it is too long for a socket's path"
     try:
         parse_ip_and_port(text)
     except AddressError as error:

@@ -115,6 +115,12 @@ SETTINGS: tuple[Setting, ...] = (
         "ask this DNS seed for the address of a peer of whom none is known (default: no seed is asked)",
         metavar="NAME",
     ),
+    Setting(
+        "disable-dns",
+        "flag",
+        False,
+        "look up no name behind an address of a peer (dns:NAME) and ask no DNS seed; a host that you name still is",
+    ),
     Setting("offline", "flag", False, "do not listen for peers and dial nobody at start"),
     Setting("cln-strict", "flag", False, "connect to an id alone uses no remembered address, as in Core Lightning"),
     Setting("alias", "text", "", "the node's name, at most 32 bytes", metavar="NAME"),
@@ -198,6 +204,7 @@ class Settings:
     tor_control: str = ""
     tor_control_password_file: Path | None = None
     dns_seed: tuple[str, ...] = ()
+    disable_dns: bool = False
     offline: bool = False
     cln_strict: bool = False
     alias: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -117,6 +118,16 @@ def split_host_port(text: str) -> tuple[str, int | None]:
     return text, None
 
 
+def local_socket_bytes(path: str) -> int:
+    """How long the path is for the system; AddressError for one that no file can have."""
+    if "\0" in path:
+        raise AddressError("a path holds no zero byte")
+    try:
+        return len(os.fsencode(path))
+    except UnicodeEncodeError:  # half surrogates that stand for no byte
+        raise AddressError("this path cannot be written") from None
+
+
 def parse_literal(host: str, port: int) -> Address | None:
     """An address that needs no resolving: IPv4, IPv6, `localhost`, `*.onion` (version 3), `/a/local/socket`.
 
@@ -124,7 +135,7 @@ def parse_literal(host: str, port: int) -> Address | None:
     one.
     """
     if host.startswith("/"):
-        if len(host.encode()) > LOCAL_SOCKET_PATH_BYTES:
+        if local_socket_bytes(host) > LOCAL_SOCKET_PATH_BYTES:
             raise AddressError("Socket name too long")
         return Address(AddressKind.LOCAL, host, 0)
     host = _LITERAL_NAMES.get(host, host)
@@ -155,6 +166,6 @@ def _parse_onion(host: str, port: int) -> Address:
         decoded = base64.b32decode(host.removesuffix(".onion").upper())
     except (binascii.Error, ValueError):
         decoded = b""
-    if len(decoded) != _TORV3_BYTES:
+    if len(decoded) != _TORV3_BYTES or not host.isascii():  # `ı` becomes an I when b32 is made of it
         raise AddressError("Invalid Tor address")
     return Address(AddressKind.TORV3, host, port)

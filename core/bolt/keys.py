@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NoReturn
 
 from coincurve import PrivateKey, PublicKey
@@ -42,8 +43,9 @@ class NodeKey:
         raise TypeError("a node key is never pickled")
 
 
+@lru_cache(maxsize=1024)
 def is_public_key(data: bytes) -> bool:
-    """Whether `data` is a compressed point of the curve."""
+    """Whether `data` is a compressed point of the curve. Remembered: ids are asked about again when dialled."""
     if len(data) != NODE_ID_BYTES or data[0] not in (2, 3):
         return False
     try:

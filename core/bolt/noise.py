@@ -7,7 +7,7 @@ act three each direction has its own key, rotated after 1,000 uses (500 messages
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from core.bolt.keys import NodeKey, is_public_key
 from core.bolt.wire import MAX_MESSAGE_BYTES, OutOfRange
 
-_PROTOCOL_NAME = b"Noise_XK_secp256k1_ChaChaPoly_SHA256"
-_PROLOGUE = b"lightning"
+_PROTOCOL_KEY = sha256(b"Noise_XK_secp256k1_ChaChaPoly_SHA256").digest()
+_PROTOCOL_HASH = sha256(_PROTOCOL_KEY + b"lightning").digest()
+"""BOLT 8, handshake state initialisation: every chaining key begins as the first, every hash as the second."""
 _TAG_BYTES = 16
 _ACT_ONE_BYTES = 1 + 33 + _TAG_BYTES
 _ACT_TWO_BYTES = _ACT_ONE_BYTES
@@ -30,6 +31,9 @@ SEALING_BYTES = _HEADER_BYTES + _TAG_BYTES
 _USES_OF_A_KEY = 1000
 _NONCES = tuple(struct.pack("<4xQ", count) for count in range(_USES_OF_A_KEY))
 """BOLT 8: 32 zero bits, then the count as a little-endian 64-bit number; made once, since a key is used 1,000 times."""
+_Nonces = tuple[tuple[bytes, bytes], ...]
+_PAIRS: _Nonces = tuple(zip(_NONCES[::2], _NONCES[1::2], strict=True))
+"""A message takes two, one for its length and one for its body; 1,000 is even, so a key never ends in between."""
 _pack_length = struct.Struct(">H").pack
 _VIEW_FROM_BYTES = 4096
 """From this length on working in place is cheaper than copying."""
@@ -76,14 +80,35 @@ class _CipherState:
         return self.aead
 
 
+def _seal_short(sending: _CipherState, messages: Sequence[bytes], pairs: _Nonces) -> list[bytes | bytearray]:
+    """Length and body apart: short pieces are joined more cheaply than they are written in place."""
+    pieces: list[bytes | bytearray] = []
+    add, encrypt = pieces.append, sending.aead.encrypt
+    for message, (length_nonce, body_nonce) in zip(messages, pairs, strict=False):
+        add(encrypt(length_nonce, _pack_length(len(message)), None))
+        add(encrypt(body_nonce, message, None))
+    return pieces
+
+
+def _seal_long(sending: _CipherState, messages: Sequence[bytes], pairs: _Nonces) -> list[bytes | bytearray]:
+    """Each message in one piece, its body encrypted in place."""
+    pieces: list[bytes | bytearray] = []
+    for message, (length_nonce, body_nonce) in zip(messages, pairs, strict=False):
+        sealed = bytearray(SEALING_BYTES + len(message))
+        sealed[:_HEADER_BYTES] = sending.aead.encrypt(length_nonce, _pack_length(len(message)), None)
+        sending.aead.encrypt_into(body_nonce, message, None, memoryview(sealed)[_HEADER_BYTES:])
+        pieces.append(sealed)
+    return pieces
+
+
 class _SymmetricState:
     """The handshake's running hash and chaining key."""
 
     __slots__ = ("_key", "chaining_key", "digest")
 
     def __init__(self, responder_static: bytes) -> None:
-        self.chaining_key = sha256(_PROTOCOL_NAME).digest()
-        self.digest = sha256(self.chaining_key + _PROLOGUE).digest()
+        self.chaining_key = _PROTOCOL_KEY
+        self.digest = _PROTOCOL_HASH
         self._key = b""
         self.mix_hash(responder_static)
 
@@ -214,92 +239,108 @@ class NoiseConnection:
         return self.buffered >= (_HEADER_BYTES if awaited is None else awaited)
 
     @property
+    def under_way(self) -> int:
+        """Sealed length of the message of which only the length is known; 0 when there is none such."""
+        return self._awaited_body or 0
+
+    @property
     def missing(self) -> int:
         """Bytes still to come of the message whose length is known; 0 when there is none such."""
         awaited = self._awaited_body
         return 0 if awaited is None else max(0, awaited - self.buffered)
 
-    def messages(self) -> Iterator[bytes]:
-        """Decrypt message after message (type and payload) until one is not all here.
+    def open_some(self, most: int) -> list[bytes]:
+        """Decrypt up to `most` messages (type and payload), as many as are all here.
 
-        Between two of them everything is in order, so whoever iterates may stop at any and begin anew. NoiseError when
-        a tag is wrong: close at once.
+        NoiseError when a tag is wrong: close at once. Messages that were whole before it are given first.
         """
         receiving = self._receiving
         if receiving is None:
-            return
-        # Written out, since each step counts: this runs once for every message of every peer.
-        buffer, decrypt, uses = self._buffer, receiving.aead.decrypt, receiving.uses
-        position, awaited, end = self._position, self._awaited_body, len(buffer)
+            return []
+        opened = [] if self._awaited_body is None else self._open_body(receiving)
+        if self._awaited_body is not None:
+            return opened
+        if receiving.uses == _USES_OF_A_KEY:
+            receiving.rotate()
+        # Written out, since each step counts: this runs for every message of every peer.
+        buffer, decrypt, uses, earlier = self._buffer, receiving.aead.decrypt, receiving.uses, len(opened)
+        position, end, add = self._position, len(self._buffer), opened.append
         try:
-            while True:
-                if awaited is None:
-                    body = position + _HEADER_BYTES
-                    if body > end:
-                        break
-                    if uses == _USES_OF_A_KEY:
-                        decrypt, uses = receiving.rotate().decrypt, 0
-                    header = decrypt(_NONCES[uses], buffer[position:body], None)
-                    awaited = (header[0] << 8 | header[1]) + _TAG_BYTES
-                    uses += 1
-                    position = body
-                if end - position < awaited:
+            for length_nonce, body_nonce in _PAIRS[uses // 2 : uses // 2 + most - earlier]:
+                body = position + _HEADER_BYTES
+                if body > end:
                     break
-                after = position + awaited
-                # A view costs more than the copy of a short piece and less than that of a long one.
-                ciphertext = (
-                    buffer[position:after] if awaited < _VIEW_FROM_BYTES else memoryview(buffer)[position:after]
-                )
-                message = decrypt(_NONCES[uses], ciphertext, None)
-                del ciphertext
-                receiving.uses = uses = uses + 1
-                self._position = position = after
-                self._awaited_body = awaited = None
-                yield message
+                header = decrypt(length_nonce, buffer[position:body], None)
+                after = body + (header[0] << 8 | header[1]) + _TAG_BYTES
+                if after > end:
+                    self._awaited_body, position, uses = after - body, body, uses + 1
+                    break
+                if after - body < _VIEW_FROM_BYTES:
+                    add(decrypt(body_nonce, buffer[body:after], None))
+                else:
+                    add(decrypt(body_nonce, memoryview(buffer)[body:after], None))
+                position = after
         except InvalidTag:
-            raise NoiseError("MESSAGE_BAD_TAG") from None
-        receiving.uses, self._awaited_body = uses, awaited
-        if position == end:
-            buffer.clear()
-            position = 0
-        self._position = position
+            if not opened:
+                raise NoiseError("MESSAGE_BAD_TAG") from None
+        receiving.uses = uses + 2 * (len(opened) - earlier)
+        self._consume(position)
+        return opened
 
     def next_message(self) -> bytes | None:
-        """The next one of `messages`, or None."""
-        return next(self.messages(), None)
+        """The next one alone, or None when it is not all here."""
+        opened = self.open_some(1)
+        return opened[0] if opened else None
 
     def seal(self, message: bytes) -> bytes:
         """Length and body of one message (at most 65,535 bytes), encrypted, as one piece to write."""
         return b"".join(self.seal_all((message,)))
 
-    def seal_all(self, messages: Iterable[bytes]) -> list[bytes | bytearray]:
-        """Several messages at once, as pieces to write one after the other."""
+    def seal_all(self, messages: Sequence[bytes]) -> list[bytes | bytearray]:
+        """Several messages at once, as pieces to write one after the other. OutOfRange seals none of them."""
         sending = self._sending
         if sending is None:
             raise RuntimeError("no message before the handshake is complete")
+        longest = max(map(len, messages), default=0)
+        if longest > MAX_MESSAGE_BYTES:
+            raise OutOfRange(f"a message has at most {MAX_MESSAGE_BYTES} bytes, not {longest}")
         pieces: list[bytes | bytearray] = []
-        add, aead, uses = pieces.append, sending.aead, sending.uses
-        encrypt = aead.encrypt
-        for message in messages:
-            size = len(message)
-            if size > MAX_MESSAGE_BYTES:
-                raise OutOfRange(f"a message has at most {MAX_MESSAGE_BYTES} bytes, not {size}")
-            # A message takes two uses and 1,000 is even, so a key never ends between a length and its body.
-            if uses == _USES_OF_A_KEY:
-                aead, uses = sending.rotate(), 0
-                encrypt = aead.encrypt
-            nonce, uses = uses, uses + 2
-            sending.uses = uses
-            header = encrypt(_NONCES[nonce], _pack_length(size), None)
-            if size < _VIEW_FROM_BYTES:
-                add(header)
-                add(encrypt(_NONCES[nonce + 1], message, None))
-                continue
-            sealed = bytearray(_HEADER_BYTES + size + _TAG_BYTES)
-            sealed[:_HEADER_BYTES] = header
-            aead.encrypt_into(_NONCES[nonce + 1], message, None, memoryview(sealed)[_HEADER_BYTES:])
-            add(sealed)
+        done = 0
+        while done < len(messages):
+            if sending.uses == _USES_OF_A_KEY:
+                sending.rotate()
+            pairs = _PAIRS[sending.uses // 2 :]
+            batch = messages[done : done + len(pairs)]
+            pieces += (
+                _seal_short(sending, batch, pairs) if longest < _VIEW_FROM_BYTES else _seal_long(sending, batch, pairs)
+            )
+            sending.uses += 2 * len(batch)
+            done += len(batch)
         return pieces
+
+    def _open_body(self, receiving: _CipherState) -> list[bytes]:
+        """The message whose length is known, once it is all here."""
+        awaited, position = self._awaited_body, self._position
+        assert awaited is not None
+        if self.buffered < awaited:
+            return []
+        try:
+            message = receiving.aead.decrypt(
+                _NONCES[receiving.uses], memoryview(self._buffer)[position : position + awaited], None
+            )
+        except InvalidTag:
+            raise NoiseError("MESSAGE_BAD_TAG") from None
+        receiving.uses += 1
+        self._awaited_body = None
+        self._consume(position + awaited)
+        return [message]
+
+    def _consume(self, position: int) -> None:
+        """What stands before `position` was used."""
+        if position == len(self._buffer):
+            self._buffer.clear()
+            position = 0
+        self._position = position
 
     def _handshake(self) -> tuple[_SymmetricState, NodeKey]:
         assert self._symmetric is not None

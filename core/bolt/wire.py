@@ -9,6 +9,8 @@ MAX_MESSAGE_BYTES = 65_535
 """A message with its two type bytes (BOLT 8: the length is a u16)."""
 
 _MAX_U64 = 2**64 - 1
+_MAX_SCID_DIGITS = 8
+"""Of 2^24-1."""
 
 
 class WireError(Exception):
@@ -187,6 +189,11 @@ def encode_tlv_stream(records: Mapping[int, bytes]) -> bytes:
     )
 
 
+def _is_number(text: str) -> bool:
+    """Decimal digits, and no more than the widest part of a short channel id has."""
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_SCID_DIGITS
+
+
 class ShortChannelId(NamedTuple):
     """Where a channel's funding output stands: block height, transaction index, output index (BOLT 7)."""
 
@@ -205,7 +212,7 @@ class ShortChannelId(NamedTuple):
     def parse(cls, text: str) -> ShortChannelId:
         """From the `539268x845x1` form."""
         parts = text.split("x")
-        if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        if len(parts) != 3 or not all(_is_number(part) for part in parts):
             raise OutOfRange(f"{text!r} is not of the form BLOCKxTRANSACTIONxOUTPUT")
         scid = cls(*(int(part) for part in parts))
         if scid.block > 0xFFFFFF or scid.transaction > 0xFFFFFF or scid.output > 0xFFFF:

@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from core.peers.limits import READ_BYTES, READ_LARGE_BYTES, TURN_S
+from core.bolt.noise import NoiseConnection
+from core.peers.limits import FLOODS, READ_BYTES, READ_MORE_BYTES, READ_MOST_BYTES, TURN_S
 
 
 class Drain(Protocol):
@@ -29,7 +30,7 @@ class Drain(Protocol):
 class LoopBudget:
     """The turn's budget and the line of those who wait for the next."""
 
-    __slots__ = ("_handle", "_line", "_turn_s", "ends", "monotonic", "read_buffer", "small_read_buffer")
+    __slots__ = ("_handle", "_larger", "_line", "_small", "_turn_s", "ends", "monotonic", "read_buffer")
 
     def __init__(self, *, turn_s: float = TURN_S, monotonic: Callable[[], float] = time.perf_counter) -> None:
         self._turn_s = turn_s
@@ -39,15 +40,23 @@ class LoopBudget:
         self._handle: asyncio.Handle | None = None
         self.ends = 0.0
         """When this turn's time is used up; stays while work goes on without giving the loop back."""
-        self.read_buffer = memoryview(bytearray(READ_LARGE_BYTES))
+        self.read_buffer = memoryview(bytearray(READ_MOST_BYTES))
         """What every transport reads into: the loop fills it and hands it over in one step, so one serves all."""
-        self.small_read_buffer = self.read_buffer[:READ_BYTES]
-        """The beginning of the same memory."""
+        self._small, self._larger = self.read_buffer[:READ_BYTES], self.read_buffer[:READ_MORE_BYTES]
 
     @property
     def waiting(self) -> int:
         """How many stand in line."""
         return len(self._line)
+
+    def buffer(self, noise: NoiseConnection, *, flood: bool) -> memoryview:
+        """The beginning of `read_buffer`, as much of it as one read may fill.
+
+        `flood` when the last read was full and more of it is welcome.
+        """
+        if flood and len(self._line) < FLOODS:
+            return self.read_buffer if noise.under_way > READ_BYTES else self._larger
+        return self._larger if noise.missing > READ_BYTES else self._small
 
     def begin(self) -> bool:
         """Called by who has something to do; starts a turn when none runs. False when this turn is spent already."""

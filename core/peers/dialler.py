@@ -152,6 +152,8 @@ class Dialler:
             proxied = needs_proxy(address, self._context.config.proxy)
             if proxied and self._proxy is None:
                 dial.attempts.append(AddressAttempt(str(address), None, "need a proxy"))
+            elif address.kind is AddressKind.DNS and not proxied and self._context.config.disable_dns:
+                dial.attempts.append(AddressAttempt(str(address), None, "dns disabled"))
             elif address.kind is AddressKind.DNS and not proxied:
                 try:
                     found = await resolve_announced(address, self._resolver)

@@ -9,8 +9,16 @@ from core.bolt.address import Address, AddressKind
 READ_BYTES = 8 * 1024
 """One read of one peer: small bites keep the window alive (measured: 256 KB reads cost frames)."""
 
-READ_LARGE_BYTES = 64 * 1024
-"""One read when a message is known to be longer than that: its bytes cost little before it is whole."""
+READ_MORE_BYTES = 64 * 1024
+"""One read after a read that was full, when neither the peer's allowance nor the line of those who wait forbids it: a
+read costs as much as a few messages, and the budget still stops between any two of them. Also one of a message that is
+known to be longer than a small read: its bytes cost little before it is whole."""
+
+READ_MOST_BYTES = 256 * 1024
+"""One read when both hold. Short messages are never read so many at once: the tick would be 1 ms later (measured)."""
+
+FLOODS = 16
+"""With so many in line a full read is no reason for a larger one, so that what waits stays a few megabytes."""
 
 TURN_S = 0.0016
 """What all peers together may use of one turn of the loop. A 16 ms tick that falls into a turn waits for its end, so

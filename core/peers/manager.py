@@ -94,7 +94,7 @@ class PeerManager:
         self._config = config
         sealed = config.proxy is not None and config.proxy.always  # nothing may be resolved here
         self.resolver = None if sealed else resolver  # None: names are the proxy's to resolve
-        self._sources = AddressSources(book, None if sealed else bootstrap)
+        self._sources = AddressSources(book, None if sealed or config.disable_dns else bootstrap)
         self._deadlines = Deadlines(clock)
         self._wiretap = Wiretap(bus, clock, max_messages=limits.ring_messages, max_bytes=limits.ring_bytes)
         self._context = SessionContext(
@@ -177,7 +177,7 @@ class PeerManager:
         not dialled again.
         """
         self.check_disconnect(node_id, force=force)
-        sessions = self._survivors.all_of(node_id)
+        sessions = self._connections(node_id)
         self._reconnector.rest(node_id)
         self._dialler.abandon(node_id)
         self._abort_unfinished(node_id)
@@ -190,7 +190,7 @@ class PeerManager:
         """Whether `disconnect` would go on; raises what it would."""
         if not self.is_known(node_id):
             raise UnknownPeer(node_id=node_id)
-        if not self._survivors.all_of(node_id) and not self._dialler.is_dialling(node_id):
+        if not self._connections(node_id) and not self._dialler.is_dialling(node_id):
             raise PeerNotConnected(node_id=node_id)
         state = self._channels.state_of(node_id)
         if state is not None and not force:
@@ -199,7 +199,7 @@ class PeerManager:
     def is_known(self, node_id: bytes) -> bool:
         """As CLN means it: connected, connecting, or with a channel. What is saved does not count."""
         return bool(
-            self._survivors.all_of(node_id) or self._dialler.is_dialling(node_id) or self._channels.is_known(node_id)
+            self._connections(node_id) or self._dialler.is_dialling(node_id) or self._channels.is_known(node_id)
         )
 
     async def ban(self, subject: str, until: float, *, disconnect: bool = True, force: bool = False) -> Ban:
@@ -252,7 +252,7 @@ class PeerManager:
             raise CustomTypeInternal(type=type_, name=info.name)
         if type_ % 2 == 0 and not self._config.allow_even_custom_messages:
             raise CustomTypeEven(type=type_)
-        session = self._living(node_id) or self._introducing(node_id)
+        session = self._living(node_id) or next(iter(self._introducing(node_id)), None)
         if session is None:
             if self._channels.is_known(node_id) or self._dialler.is_dialling(node_id):
                 raise CustomPeerNotConnected(node_id=node_id)
@@ -333,9 +333,8 @@ class PeerManager:
         self._closed = True
         await self._listeners.aclose()
         self._dialler.close()
-        reason = closed_by_us(CloseCode.SHUTDOWN)
         for session in tuple(self._sessions):
-            session.close(reason)
+            session.close(closed_by_us(CloseCode.SHUTDOWN))
         if self._sessions:
             overdue = self._deadlines.after(flush_timeout_s, self._abort_all)
             while self._sessions:
@@ -435,13 +434,15 @@ class PeerManager:
         session = self._survivors.get(node_id)
         return session if session is not None and session.is_established else None
 
-    def _introducing(self, node_id: bytes) -> Session | None:
-        """A connection about which a hook decides: whoever answers it may talk to the peer already, as in CLN."""
-        return next((one for one in self._sessions if one.node_id == node_id and one.is_introducing), None)
+    def _introducing(self, node_id: bytes) -> list[Session]:
+        """Connections about which a hook decides: whoever answers it may talk to the peer already, as in CLN."""
+        return [one for one in self._sessions if one.node_id == node_id and one.is_introducing]
+
+    def _connections(self, node_id: bytes) -> list[Session]:
+        return [*self._survivors.all_of(node_id), *self._introducing(node_id)]
 
     def _refuse_banned(self, node_id: bytes, addresses: Sequence[Address]) -> None:
-        bans = (self.bans.of_node(node_id), *(self.bans.of_address(address) for address in addresses))
-        for ban in bans:
+        for ban in (self.bans.of_node(node_id), *(self.bans.of_address(address) for address in addresses)):
             if ban is not None:
                 raise Banned(subject=ban.subject, until=ban.until)
 

@@ -84,8 +84,9 @@ def auth_methods(reply: Reply) -> AuthMethods:
         found = _AUTH.fullmatch(line)
         if found is not None:
             path = None if found[2] is None else _ESCAPE.sub(_unescaped, found[2])
-            # Tor writes the bytes beyond ASCII in octal, each by itself.
-            return AuthMethods(frozenset(found[1].split(",")), path and path.encode("latin-1").decode(errors="replace"))
+            # Tor writes the bytes beyond ASCII in octal, each by itself; whoever does not gets no path of ours.
+            file = None if path is None else path.encode("latin-1", "replace").decode(errors="replace")
+            return AuthMethods(frozenset(found[1].split(",")), file)
     raise ControlError("Tor does not say how it wants to be spoken to")
 
 

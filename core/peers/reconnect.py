@@ -34,7 +34,7 @@ class Reconnector:
         self._limits = limits
         self._chance = chance
         self._entries: dict[bytes, _Entry] = {}
-        self._running: set[bytes] = set()
+        self._running: dict[bytes, asyncio.Task[None]] = {}
 
     def start(self, node_id: bytes, addresses: Sequence[Address]) -> None:
         """A saved peer: dial it at the next look."""
@@ -64,8 +64,9 @@ class Reconnector:
             entry.due_at = None
 
     def forget(self, node_id: bytes) -> None:
-        """Dial it no more by ourselves."""
+        """Dial it no more by ourselves; what we are dialling already ends, unless somebody else waits for it."""
         self._entries.pop(node_id, None)
+        self._give_up(node_id)
 
     def forget_address(self, node_id: bytes, address: Address) -> None:
         """Dial it there no more; without any address left, not at all."""
@@ -74,6 +75,8 @@ class Reconnector:
             entry.addresses.remove(address)
             if not entry.addresses:
                 del self._entries[node_id]
+            if self._give_up(node_id):
+                entry.due_at = self._clock.monotonic()  # at the addresses that are left
 
     def connected(self, node_id: bytes) -> None:
         """There is a connection, whoever made it."""
@@ -118,8 +121,10 @@ class Reconnector:
                 return
             if entry.due_at is not None and now >= entry.due_at and node_id not in self._running:
                 entry.due_at = None
-                self._running.add(node_id)
-                group.create_task(self._attempt(node_id, entry), name=f"reconnect {node_id.hex()[:12]}")
+                attempt = self._attempt(node_id, entry)
+                task = group.create_task(attempt, name=f"reconnect {node_id.hex()[:12]}")
+                self._running[node_id] = task
+                task.add_done_callback(lambda _, node_id=node_id: self._running.pop(node_id))  # type: ignore[misc]
 
     async def _attempt(self, node_id: bytes, entry: _Entry) -> None:
         try:
@@ -127,8 +132,11 @@ class Reconnector:
         except LeydenError:
             if not entry.resting:
                 self._postpone(entry)
-        finally:
-            self._running.discard(node_id)
+
+    def _give_up(self, node_id: bytes) -> bool:
+        """End our own wait for this peer; False when there is none."""
+        attempt = self._running.get(node_id)
+        return attempt is not None and attempt.cancel()
 
     def _postpone(self, entry: _Entry) -> None:
         entry.due_at = self._clock.monotonic() + entry.wait_s + self._chance.random()

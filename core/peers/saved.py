@@ -31,11 +31,12 @@ class SavedPeers:
 
     async def forget(self, node_id: bytes, address: Address | None = None) -> None:
         """Keep nothing of the peer, or no more that one address; a connection stays. Raises NotSaved."""
+        # First who dials: a connection that came about meanwhile would be written down again.
         if address is None:
-            known = await self._book.forget(node_id)
             self._reconnector.forget(node_id)
+            known = await self._book.forget(node_id)
         else:
-            known = await self._book.forget_address(node_id, address)
             self._reconnector.forget_address(node_id, address)
+            known = await self._book.forget_address(node_id, address)
         if not known:
             raise NotSaved(node_id=node_id, address=None if address is None else str(address))

@@ -40,6 +40,11 @@ class Bucket:
         self._tokens -= amount
         return -self._tokens / self._per_s if self._tokens < 0 else 0.0
 
+    @property
+    def is_half_full(self) -> bool:
+        """As of the last time that something was taken."""
+        return self._tokens >= self._burst / 2
+
     def _refill(self, now: float) -> None:
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_s)
         self._at = now
@@ -67,6 +72,11 @@ class Throttle:
             return False
         self._deadline = self._deadlines.after(max(wait_s, self._pause_s), lambda: self._over(resume))
         return True
+
+    @property
+    def is_ample(self) -> bool:
+        """Whether so much is left that a large read may be taken without a look at what it holds."""
+        return self._bytes.is_half_full and self._messages.is_half_full
 
     def end(self) -> None:
         """Call nobody any more."""

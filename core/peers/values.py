@@ -96,6 +96,8 @@ class PeerConfig:
     """Dial saved peers again when they are lost."""
     cln_strict: bool = False
     """`connect` uses no remembered address, as in Core Lightning."""
+    disable_dns: bool = False
+    """Look up no name that stands for an address of a peer, and ask no DNS seed (CLN's `--disable-dns`)."""
     limits: Limits = DEFAULT_LIMITS
     proxy: ProxyConfig | None = None
 

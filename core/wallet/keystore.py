@@ -145,6 +145,6 @@ class KeyMarker:
             if fields["v"] == MARKER_VERSION and is_public_key(marker.node_id):
                 return marker
             reason = "it was written by another version, or names no node"
-        except (ValueError, TypeError, LookupError, RecursionError):
+        except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
             reason = "it cannot be read"
         raise KeyDamaged(where="the profile's record of its key", reason=reason)

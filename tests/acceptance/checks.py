@@ -89,7 +89,7 @@ async def three_commands_with_ldk(folder: Path) -> Facts:
         assert sent == (0, SENT)
         await ldk.wait_for(event="message", node_id=leyden.node_id.hex(), type=CUSTOM, payload=b"hello".hex())
         await ldk.send(leyden.node_id, CUSTOM + 2, b"and back")
-        received = await _received(leyden, ldk.node_id, CUSTOM + 2)
+        received = await received_of(leyden, ldk.node_id, CUSTOM + 2)
         assert received == [custom(b"and back", CUSTOM + 2)]
         disconnected = await leyden.cli("disconnect", peer_id)
         assert disconnected == (0, {})
@@ -98,7 +98,7 @@ async def three_commands_with_ldk(folder: Path) -> Facts:
     return {"connect": connected[1], "sendcustommsg": sent[1], "disconnect": disconnected[1], "messages": 2}
 
 
-async def _received(leyden: InstalledLeyden, peer_id: bytes, message_type: int) -> list[str]:
+async def received_of(leyden: InstalledLeyden, peer_id: bytes, message_type: int) -> list[str]:
     """Whole messages of one peer and type, in the node's own list; waits until there is one."""
     async with asyncio.timeout(15):
         while True:

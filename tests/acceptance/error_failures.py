@@ -53,11 +53,11 @@ _HANDSHAKES: tuple[tuple[str, _Serve, str], ...] = (
 )
 
 
-def _all_failed(*parts: str) -> dict[str, Any]:
+def all_failed(*parts: str) -> dict[str, Any]:
     return {"code": 401, "message": "All addresses failed: " + "".join(f"{part}. " for part in parts)}
 
 
-async def _connect(leyden: InstalledLeyden, *params: Any) -> dict[str, Any]:
+async def ask_connect(leyden: InstalledLeyden, *params: Any) -> dict[str, Any]:
     """The error; over a connection of its own, with time for the slowest."""
     reader, writer = await asyncio.open_unix_connection(str(leyden.socket), limit=1 << 20)
     try:
@@ -81,8 +81,8 @@ async def connect_failures(leyden: InstalledLeyden) -> AsyncIterator[Failure]:
             asked.append(
                 (
                     f"connect {uri} ({situation})",
-                    _all_failed(f"{where}: Cryptographic handshake: {reason}"),
-                    asyncio.create_task(_connect(leyden, uri)),
+                    all_failed(f"{where}: Cryptographic handshake: {reason}"),
+                    asyncio.create_task(ask_connect(leyden, uri)),
                 )
             )
         yield await _closed_in_init(leyden)
@@ -91,14 +91,14 @@ async def connect_failures(leyden: InstalledLeyden) -> AsyncIterator[Failure]:
         stranger = NodeKey.generate().node_id.hex()
         yield (
             f"connect {stranger}@{_ONION}:9735 (no proxy)",
-            _all_failed(f"{_ONION}:9735: need a proxy"),
-            await _connect(leyden, f"{stranger}@{_ONION}:9735"),
+            all_failed(f"{_ONION}:9735: need a proxy"),
+            await ask_connect(leyden, f"{stranger}@{_ONION}:9735"),
         )
         missing = "/nowhere/at/all"
         yield (
             f"connect {stranger} {missing} (no such socket)",
-            _all_failed(f"{missing}: Connection establishment: No such file or directory"),
-            await _connect(leyden, stranger, missing),
+            all_failed(f"{missing}: Connection establishment: No such file or directory"),
+            await ask_connect(leyden, stranger, missing),
         )
         for situation, theirs, task in asked:
             yield situation, theirs, await task
@@ -108,16 +108,16 @@ async def _closed_in_init(leyden: InstalledLeyden) -> Failure:
     async with RawListener() as peer:
         where = f"127.0.0.1:{peer.port}"
         uri = f"{peer.node_id.hex()}@{where}"
-        asking = asyncio.create_task(_connect(leyden, uri))
+        asking = asyncio.create_task(ask_connect(leyden, uri))
         await (await peer.accept()).close()
-        theirs = _all_failed(f"{where}: Exchanging init messages: peer closed connection")
+        theirs = all_failed(f"{where}: Exchanging init messages: peer closed connection")
         return f"connect {uri} (peer closes instead of its init)", theirs, await asking
 
 
 async def _disconnected(leyden: InstalledLeyden) -> Failure:
     async with RawListener() as peer:
         uri = f"{peer.node_id.hex()}@127.0.0.1:{peer.port}"
-        asking = asyncio.create_task(_connect(leyden, uri))
+        asking = asyncio.create_task(ask_connect(leyden, uri))
         await peer.accept(handshake=False)
         await leyden.call("disconnect", peer.node_id.hex())
         theirs = {"code": 402, "message": "disconnected during connection"}
@@ -128,4 +128,4 @@ async def _ourselves(leyden: InstalledLeyden) -> Failure:
     info = await leyden.call("getinfo")
     uri = f"{info['id']}@127.0.0.1:{info['binding'][0]['port']}"
     theirs = {"code": 402, "message": "disconnected during connection"}
-    return f"connect {uri} (our own id)", theirs, await _connect(leyden, uri)
+    return f"connect {uri} (our own id)", theirs, await ask_connect(leyden, uri)

@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.base.clock import SystemClock
 from core.bolt.keys import NodeKey
-from core.channels.records import ChannelRecord, ChannelRecords, Opener
 from core.channels.states import ChannelState
-from core.storage.database import Database
+from tests.acceptance.channel_records import put_channels
 from tests.acceptance.error_failures import connect_failures
+from tests.acceptance.error_limits import limit_failures
 from tests.acceptance.error_rows import STRANGER, error_rows
 from tests.acceptance.program import InstalledLeyden
 from tests.counterparts import PylnPeer
@@ -144,20 +143,6 @@ def _requests() -> list[tuple[str, int, str]]:
     ]
 
 
-async def _channels(folder: Path, states: dict[bytes, ChannelState]) -> None:
-    """Records in a profile that no node holds yet."""
-    profile = folder / "data" / "regtest"
-    profile.mkdir(mode=0o700, parents=True)
-    database = await Database.open(profile / "leyden.sqlite")
-    try:
-        records = await ChannelRecords.open(database, SystemClock())
-        for number, (node_id, state) in enumerate(states.items()):
-            txid = bytes([number + 1]) * 32
-            await records.put(ChannelRecord(txid, node_id, state, Opener.LOCAL, txid, 0, 100_000))
-    finally:
-        await database.aclose()
-
-
 def _section(method: str) -> str:
     return {"connect": "1 connect", "disconnect": "2 disconnect", "sendcustommsg": "3 sendcustommsg"}[method]
 
@@ -166,9 +151,8 @@ async def _lines(folder: Path) -> list[Line]:
     away = NodeKey.generate().node_id
     async with AsyncExitStack() as stack:
         pyln = await stack.enter_async_context(await PylnPeer.start(folder / "pyln"))
-        await _channels(
-            folder / "leyden", {pyln.node_id: ChannelState.CHANNELD_NORMAL, away: ChannelState.CHANNELD_NORMAL}
-        )
+        profile = folder / "leyden" / "data" / "regtest"
+        await put_channels(profile, dict.fromkeys((pyln.node_id, away), ChannelState.CHANNELD_NORMAL))
         leyden = await stack.enter_async_context(await InstalledLeyden.start(folder / "leyden"))
 
         async def ask(method: str, *params: Any) -> Answer:
@@ -197,6 +181,8 @@ async def _lines(folder: Path) -> list[Line]:
             lines.append(Line(section, request, theirs, await ask(method, *params)))
         for sent, code, message in _requests():
             lines.append(Line("4.3 JSON-RPC", sent, _error(code, message), await _raw(leyden, sent)))
+        async for situation, theirs, ours in limit_failures(folder):
+            lines.append(Line("1.6 connect fails", situation, theirs, ours))
         lines += await silent
         assert (await leyden.call("getinfo"))["num_peers"] == 1, "the node is not as it was"
     return sorted(lines, key=lambda line: line.section)

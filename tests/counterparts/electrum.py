@@ -27,20 +27,27 @@ DEAD_SERVER = "127.0.0.1:1:t"
 """Electrum opens its Lightning port only when it is not offline, but it need not reach a server for that."""
 PORT_ATTEMPTS = 5
 DEBIAN_PYTHON = "/usr/bin/python3"
-UNPACED = """
+CHANGED = """
 import runpy, sys
 sys._ELECTRUM_RUNNING_VIA_RUNELECTRUM = True
 from electrum.lnpeer import Peer
-Peer.DELAY_INC_MSG_PROCESSING_SLEEP = 0
+{}
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-"""Electrum rests 10 ms after each message, half a minute for 3,000. Its own tests switch that off, as this does."""
+CHANGES = {
+    "unpaced": "Peer.DELAY_INC_MSG_PROCESSING_SLEEP = 0",
+    "logs pings": "Peer.SPAMMY_MESSAGES = tuple(set(Peer.SPAMMY_MESSAGES) - {'ping', 'pong'})",
+}
+"""By option of `start`. Electrum rests 10 ms after each message, half a minute for 3,000; its own tests switch that off
+as well. Pings and pongs are too many for its log unless it is told otherwise."""
 
 LINES = (
     ("handshake", re.compile(r"handshake done for (?P<who>\S+)")),
     ("handshake failed", re.compile(r"handshake failure from incoming connection: (?P<reason>.*)")),
     ("init", re.compile(r"Received INIT")),
+    ("heard", re.compile(r"Received (?P<what>PING|PONG)$")),
+    ("said", re.compile(r"Sending (?P<what>PING|PONG)$")),
     ("message", re.compile(r"received unknown message from peer\. ignoring: .*msg_type=(?P<type>\d+)")),
     ("warning", re.compile(r"remote peer sent warning \[DO NOT TRUST THIS MESSAGE\]: (?P<text>.*)\. chan_id=")),
     ("error", re.compile(r"remote peer sent error \[DO NOT TRUST THIS MESSAGE\]: (?P<text>.*)\. chan_id=")),
@@ -54,7 +61,8 @@ LOGGER = re.compile(r"LNWallet, (?P<peer>[0-9a-f]{10})-(?P<connection>[0-9a-f]{8
 
 
 class Electrum(Counterpart):
-    """Events: handshake, init, message (type; only odd types that it does not know), warning, error, closed (reason).
+    """Events: handshake, init, message (type; only odd types that it does not know), warning, error, closed (reason),
+    and with the option "logs pings" heard and said (what: PING or PONG). Each has the words of its log as `line`.
 
     Events about a peer carry `peer` (the first ten hex digits of its node id) and `connection`.
     """
@@ -65,7 +73,7 @@ class Electrum(Counterpart):
         super().__init__(folder)
         self._rpc_socket = folder / "regtest" / "daemon_rpc_socket"
         self._rpc_ids = itertools.count(1)
-        self._unpaced = False
+        self._changes: list[str] = []
 
     # -- life
 
@@ -73,12 +81,12 @@ class Electrum(Counterpart):
     async def start(cls, folder: Path, *args: str) -> Self:
         """Makes a wallet in `folder` unless it has one, starts the daemon and returns once its Lightning port is open.
 
-        With the argument "unpaced" it does not rest after each message. Each attempt takes another free port: the one
-        that was free may be taken when Electrum asks for it.
+        `args` are names of CHANGES. Each attempt takes another free port: the one that was free may be taken when
+        Electrum asks for it.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self = cls(folder)
-        self._unpaced = "unpaced" in args
+        self._changes = [CHANGES[option] for option in args]
         try:
             if not (folder / "regtest" / "wallets").exists():
                 await self._run_offline("create")
@@ -95,7 +103,8 @@ class Electrum(Counterpart):
         electrum = shutil.which("electrum")
         if electrum is None:
             raise CounterpartMissing("Electrum (Debian package electrum)", Path("/usr/bin/electrum"))
-        program = [DEBIAN_PYTHON, "-c", UNPACED, electrum] if self._unpaced else [electrum]
+        changed = CHANGED.format("\n".join(self._changes))
+        program = [DEBIAN_PYTHON, "-c", changed, electrum] if self._changes else [electrum]
         return [*program, "--regtest", "-D", str(self.folder), *args]
 
     async def _run_offline(self, *args: str) -> None:
@@ -163,7 +172,7 @@ class Electrum(Counterpart):
             return
         for event, words in LINES:
             if match := words.search(text):
-                facts: dict[str, Any] = {"event": event, **match.groupdict()}
+                facts: dict[str, Any] = {"event": event, "line": text, **match.groupdict()}
                 if where := LOGGER.search(logger):
                     facts |= where.groupdict()
                 if "type" in facts:

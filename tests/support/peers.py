@@ -58,6 +58,12 @@ class Book(NothingKept):
     async def forget(self, node_id: bytes) -> bool:
         return self.kept.pop(node_id, None) is not None
 
+    async def forget_address(self, node_id: bytes, address: Address) -> bool:
+        known = address in self.kept.get(node_id, ())
+        if known:
+            self.kept[node_id].remove(address)
+        return known
+
     async def addresses(self, node_id: bytes) -> list[Address]:
         return list(self.kept.get(node_id, ()))
 

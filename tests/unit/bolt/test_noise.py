@@ -222,3 +222,14 @@ def test_public_keys_are_points_of_the_curve() -> None:
     assert not is_public_key(b"\x02" + b"\xff" * 32)
     assert not is_public_key(b"\x04" + bytes(32))
     assert not is_public_key(b"")
+
+
+def test_messages_that_were_whole_before_a_broken_one_are_given_first() -> None:
+    client, server = _pair()
+    good = client.seal(b"one") + client.seal(b"two")
+    broken = bytearray(client.seal(b"three"))
+    broken[-1] ^= 1
+    server.feed(good + broken)
+    assert server.open_some(10) == [b"one", b"two"]
+    with pytest.raises(NoiseError, match="MESSAGE_BAD_TAG"):
+        server.open_some(10)

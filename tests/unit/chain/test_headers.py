@@ -107,3 +107,16 @@ def test_the_longest_chain_is_best_and_the_first_seen_wins_a_tie(first: int, for
         best = best.previous
     other = old if tree.tip is new else new
     assert tree.fork_height(other) == (other.height if other is tree.tip else fork)
+
+
+@given(st.binary(min_size=80, max_size=80), st.booleans())
+def test_any_header_is_taken_in_or_refused(header: bytes, on_the_tip: bool) -> None:
+    tree = BlockTree()
+    if on_the_tip:
+        header = changed(header, 4, tree.tip.hash)
+    try:
+        block = tree.add(header)
+    except HeaderRefused:
+        assert len(tree) == 1
+    else:
+        assert tree.get(block.hash) is block

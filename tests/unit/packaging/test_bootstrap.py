@@ -66,19 +66,41 @@ def test_fuzz_tells_where_it_cannot_run(bootstrap: ModuleType, monkeypatch: pyte
         bootstrap.fuzz([])
 
 
-def test_endurance_runs_the_hostile_peers_and_ends_as_they_do(
-    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], [["hostility"], ["rotation"]]),
+        (["rotation"], [["rotation"]]),
+        (["hostility", "--seconds", "5"], [["hostility", "--seconds", "5"]]),
+    ],
+)
+@pytest.mark.parametrize(("codes", "code"), [([1, 0], 1), ([-9, 0], 9), ([0, 0], 0)])
+def test_endurance_runs_all_or_one_and_ends_as_the_worst(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    expected: list[list[str]],
+    codes: list[int],
+    code: int,
 ) -> None:
     ran = []
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
         ran.append(command[1:])
-        return subprocess.CompletedProcess(command, 1)
+        return subprocess.CompletedProcess(command, codes[len(ran) - 1])
 
     monkeypatch.setattr(bootstrap, "prepare", lambda **_: None)
+    monkeypatch.setattr(bootstrap, "ensure_pyln", lambda: None)
     monkeypatch.setattr(bootstrap.subprocess, "run", run)
-    assert bootstrap.main(["endurance", "--seconds", "5"]) == 1
-    assert ran == [["-m", "tests.endurance.hostility", "--seconds", "5"]]
+    assert bootstrap.main(["endurance", *arguments]) == code
+    assert ran == [["-m", f"tests.endurance.{name}", *options] for name, *options in expected]
+
+
+def test_every_endurance_run_that_is_named_can_be_run(bootstrap: ModuleType) -> None:
+    with pytest.raises(bootstrap.NotPossible, match=r"no endurance run 'sleep'; there are hostility, rotation"):
+        bootstrap.endurance(["sleep"])
+    for name in bootstrap.ENDURANCE:
+        assert "def main(" in (ROOT / "tests" / "endurance" / f"{name}.py").read_text()
 
 
 def test_an_unknown_benchmark_is_told_the_known_ones(bootstrap: ModuleType) -> None:

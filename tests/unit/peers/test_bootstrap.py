@@ -79,8 +79,17 @@ async def test_no_seed_is_asked_when_an_address_is_given_or_remembered() -> None
         assert double.asked == []
 
 
-@pytest.mark.parametrize("config", [PeerConfig(proxy=ProxyConfig("127.0.0.1", 1, True)), PeerConfig(cln_strict=True)])
-async def test_no_seed_is_asked_when_everything_goes_through_the_proxy_or_as_cln_does(config: PeerConfig) -> None:
+@pytest.mark.parametrize(
+    "config",
+    [
+        PeerConfig(proxy=ProxyConfig("127.0.0.1", 1, True)),
+        PeerConfig(cln_strict=True),
+        PeerConfig(disable_dns=True),
+    ],
+)
+async def test_no_seed_is_asked_when_everything_goes_through_the_proxy_or_names_are_off_or_as_cln_does(
+    config: PeerConfig,
+) -> None:
     async with node() as b, dns_double() as double, _seeded(double, config=config) as a:
         assert b.address is not None
         _is_at(double, b.node_id, b.address)

@@ -9,7 +9,7 @@ import pytest
 
 from core.base.events import CustomMessage, Direction, PeerConnected
 from core.bolt.keys import NodeKey
-from core.peers.errors import AllAddressesFailed, CustomTypeEven
+from core.peers.errors import AllAddressesFailed, CustomTypeEven, UnknownPeer
 from core.peers.events import PeerNotice
 from core.peers.hooks import Refused
 from core.peers.reasons import CloseCode
@@ -120,6 +120,25 @@ async def test_a_peer_that_is_not_wanted_is_told_and_sent_away(warning: str | No
         await b.closed()
         assert [notice.text for notice in b.seen(PeerNotice)] == ([warning] if warning else [])
         assert not a.seen(PeerConnected)
+
+
+@pytest.mark.parametrize("dials", ["we", "they"])
+async def test_a_peer_that_is_not_judged_yet_is_known_and_can_be_disconnected(dials: str) -> None:
+    hooks = Hooks(peers=True)
+    async with node(hooks=hooks) as a, node() as b:
+        from_node, to_node = (a, b) if dials == "we" else (b, a)
+        connecting = asyncio.create_task(from_node.manager.connect(to_node.node_id, to_node.host, to_node.port))
+        await until(lambda: hooks.introduced)
+        assert a.manager.is_known(b.node_id)
+        await a.manager.disconnect(b.node_id)
+        await b.closed(CloseCode.PEER_CLOSED)
+        assert a.last_reason().code is (CloseCode.CANCELLED if dials == "we" else CloseCode.REQUESTED)
+        assert not a.manager.is_known(b.node_id)
+        hooks.introduced[0][1](None)  # too late
+        await asyncio.gather(connecting, return_exceptions=True)
+        assert not a.seen(PeerConnected)
+        with pytest.raises(UnknownPeer):
+            await a.manager.disconnect(b.node_id)
 
 
 async def test_an_even_type_that_is_for_somebody_is_delivered_and_another_ends_the_connection() -> None:

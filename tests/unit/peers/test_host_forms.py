@@ -11,7 +11,9 @@ from core.bolt.address import Address, AddressKind
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
 from core.peers.errors import AllAddressesFailed, HostNotValid
+from core.peers.proxy import ProxyConfig
 from core.peers.resolve import resolve_host
+from core.peers.values import PeerConfig
 from tests.support.peers import node, resolves_nothing
 
 PORTS = {"bitcoin": 9735, "testnet": 19735, "testnet4": 49735, "signet": 39735, "regtest": 19846}
@@ -35,6 +37,29 @@ async def test_all_addresses_of_a_dns_host_are_tried_in_turn_and_each_failure_is
         with pytest.raises(AllAddressesFailed) as caught:
             await a.manager.connect(NodeKey.generate().node_id, "dns:node.example:1")
         assert [attempt.address for attempt in caught.value.attempts] == [str(address) for address in dead]
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+async def test_without_dns_no_name_is_looked_up_but_one_that_was_named_outright(proxied: bool) -> None:
+    """As CLN's `--disable-dns`; what goes through a proxy is looked up there."""
+    asked: list[str] = []
+
+    async def looks_up(name: str, port: int) -> Sequence[Address]:
+        asked.append(name)
+        return [Address(AddressKind.IPV4, "127.0.0.1", 1)]
+
+    proxy = ProxyConfig("127.0.0.1", 1, True) if proxied else None
+    config = PeerConfig(disable_dns=True, proxy=proxy)
+    async with node(listen=False, resolver=looks_up, config=config) as a:
+        with pytest.raises(AllAddressesFailed) as caught:
+            await a.manager.connect(NodeKey.generate().node_id, "dns:node.example:1")
+        (attempt,) = caught.value.attempts
+        assert (attempt.reason == "dns disabled") is not proxied, attempt
+        assert asked == []
+        if not proxied:
+            with pytest.raises(AllAddressesFailed):
+                await a.manager.connect(NodeKey.generate().node_id, "node.example")
+            assert asked == ["node.example"]
 
 
 async def test_a_dns_host_is_reached_by_its_last_address() -> None:

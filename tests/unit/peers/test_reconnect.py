@@ -7,6 +7,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
 from core.base.events import ConnectFailed, PeerConnected
 from core.bolt.address import Address, AddressKind
 from core.bolt.keys import NodeKey
@@ -16,7 +18,8 @@ from core.peers.manager import PeerConfig
 from core.peers.reconnect import Reconnector
 from core.peers.values import SavedPeer
 from tests.support.clock import ManualClock
-from tests.support.peers import node, until
+from tests.support.peers import node, turns, until
+from tests.support.relay import Relay
 
 ADDRESS = Address(AddressKind.IPV4, "127.0.0.1", 9735)
 PEER = NodeKey.generate().node_id
@@ -179,3 +182,51 @@ async def test_reconnecting_can_be_switched_off() -> None:
         session.transport.abort()
         await until(lambda: not a.manager.peers())
         assert a.manager.reconnects_in_s(b.node_id) is None
+
+
+@pytest.mark.parametrize("what", ["peer", "address"])
+async def test_a_peer_that_is_forgotten_while_we_dial_it_by_ourselves_is_not_saved_again(what: str) -> None:
+    key, address_alone = NodeKey.generate(), what == "address"
+    async with node(key=key) as peer, Relay(peer.port) as relay, node(services=True) as ours:
+        address = Address(AddressKind.IPV4, "127.0.0.1", relay.port)
+        await ours.book.remember(key.node_id, address)
+        relay.back.shut()
+        ours.manager.reconnect_saved([SavedPeer(key.node_id, (address,))])
+        await until(lambda: ours.manager.is_known(key.node_id) and peer.manager._sessions)
+        await ours.manager.saved.forget(key.node_id, address if address_alone else None)
+        await until(lambda: not ours.manager.is_known(key.node_id))
+        relay.back.open()
+        await peer.closed()
+        assert not ours.seen(PeerConnected)
+        assert ours.manager.saved.next_attempt_in_s(key.node_id) is None
+        assert not ours.book.kept.get(key.node_id)
+
+
+async def test_an_address_that_is_forgotten_while_we_dial_it_leaves_the_others_to_be_dialled_at_once() -> None:
+    key = NodeKey.generate()
+    async with node(key=key) as peer, Relay(peer.port) as relay, node(services=True) as ours:
+        dead = Address(AddressKind.IPV4, "127.0.0.1", relay.port)
+        living = Address(AddressKind.IPV4, "127.0.0.1", peer.port)
+        for address in (dead, living):
+            await ours.book.remember(key.node_id, address)
+        relay.back.shut()
+        ours.manager.reconnect_saved([SavedPeer(key.node_id, (dead, living))])
+        await until(lambda: ours.manager.is_known(key.node_id) and peer.manager._sessions)
+        await ours.manager.saved.forget(key.node_id, dead)
+        await until(lambda: ours.seen(PeerConnected))
+        assert ours.book.kept[key.node_id] == [living]
+
+
+async def test_somebody_who_waits_for_the_same_peer_goes_on_when_it_is_forgotten() -> None:
+    key = NodeKey.generate()
+    async with node(key=key) as peer, Relay(peer.port) as relay, node(services=True) as ours:
+        address = Address(AddressKind.IPV4, "127.0.0.1", relay.port)
+        await ours.book.remember(key.node_id, address)
+        relay.back.shut()
+        ours.manager.reconnect_saved([SavedPeer(key.node_id, (address,))])
+        await until(lambda: ours.manager.is_known(key.node_id))
+        asked = asyncio.create_task(ours.manager.connect(key.node_id, "127.0.0.1", relay.port))
+        await turns()
+        await ours.manager.saved.forget(key.node_id)
+        relay.back.open()
+        assert (await asked).node_id == key.node_id

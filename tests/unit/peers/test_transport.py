@@ -13,9 +13,11 @@ from core.bolt.keys import NodeKey
 from core.bolt.noise import NoiseConnection, NoiseError
 from core.bolt.wire import OutOfRange
 from core.peers.budget import LoopBudget
+from core.peers.deadlines import Deadlines
 from core.peers.errors import NoSuchPeer
 from core.peers.limits import Limits
 from core.peers.reasons import CloseCode
+from core.peers.throttle import Throttle
 from core.peers.transport import Transport
 from tests.support.clock import ManualClock
 from tests.support.peers import node, turns, until
@@ -106,10 +108,11 @@ class Hand:
 class Pair:
     """A transport past its handshake, with a raw noise connection at the other end."""
 
-    def __init__(self, budget: LoopBudget) -> None:
+    def __init__(self, budget: LoopBudget, throttle: Throttle | None = None) -> None:
         key, theirs = NodeKey.generate(), NodeKey.generate()
         self.budget, self.owner, self.socket = budget, Owner(), FakeSocket()
-        self.transport = Transport(NoiseConnection.responder(key), self.owner, budget, Limits(), SystemClock())
+        noise = NoiseConnection.responder(key)
+        self.transport = Transport(noise, self.owner, budget, Limits(), SystemClock(), throttle)
         self.transport.connection_made(self.socket)
         self.peer = NoiseConnection.initiator(theirs, key.node_id)
         self.arrive(self.peer.start())
@@ -186,10 +189,46 @@ async def test_a_read_takes_8_kb_and_more_only_of_a_message_that_is_known_to_be_
     sealed = pair.sealed(bytes(60_000))
     pair.arrive(sealed[:1_000])
     assert len(pair.transport.get_buffer(-1)) == 64 * 1024
-    pair.arrive(sealed[1_000:-100])
+    pair.arrive(sealed[1_000:20_000])
+    assert len(pair.transport.get_buffer(-1)) == 256 * 1024
+    pair.arrive(sealed[20_000:-8_000])
+    pair.arrive(sealed[-8_000:-100])
     assert len(pair.transport.get_buffer(-1)) == 8 * 1024
     pair.arrive(sealed[-100:])
     assert [len(message) for message in pair.owner.messages] == [60_000]
+
+
+async def test_after_a_full_read_the_next_is_large_until_one_was_not_full() -> None:
+    pair = Pair(_ample())
+    await _fresh(pair)
+    flood = pair.sealed(*[bytes(400)] * 20)
+    assert len(flood) > 8 * 1024
+    pair.arrive(flood[: 8 * 1024])
+    assert len(pair.transport.get_buffer(-1)) == 64 * 1024
+    pair.arrive(flood[8 * 1024 :])
+    assert len(pair.transport.get_buffer(-1)) == 8 * 1024
+    assert len(pair.owner.messages) == 20
+
+
+async def test_no_read_is_large_when_the_allowance_is_half_gone() -> None:
+    clock = ManualClock()
+    limits = Limits(in_messages_burst=10.0, in_messages_s=1.0)
+    pair = Pair(_ample(), Throttle(limits, Deadlines(clock), clock))
+    await _fresh(pair)
+    flood = pair.sealed(*[bytes(1_300)] * 14)
+    pair.arrive(flood[: 8 * 1024])
+    assert len(pair.transport.get_buffer(-1)) == 64 * 1024
+    pair.arrive(flood[8 * 1024 : 16 * 1024])  # pays for the six messages of the read before
+    assert len(pair.transport.get_buffer(-1)) == 8 * 1024
+
+
+async def test_no_read_is_large_while_many_wait_in_line() -> None:
+    budget, pairs = await _tight(20)
+    flood = [pair.sealed(*[bytes(1_300)] * 14)[: 8 * 1024] for pair in pairs]
+    for pair, bytes_ in zip(pairs, flood, strict=True):
+        pair.arrive(bytes_)
+    assert budget.waiting > 16
+    assert {len(pair.transport.get_buffer(-1)) for pair in pairs} == {8 * 1024}
 
 
 async def test_with_many_readers_a_turn_stays_bounded_and_each_gets_its_share() -> None:
@@ -329,6 +368,7 @@ async def test_after_close_nothing_is_delivered_and_nothing_sent() -> None:
     assert len(pair.socket.writes) == 1 and pair.socket.calls == ["eof"]
     assert pair.owner.messages == []
     assert pair.socket.reading  # so that the peer's end is seen
+    assert pair.transport.messages_out == 1
 
 
 async def test_closing_within_a_turn_that_is_spent_leaves_the_line() -> None:

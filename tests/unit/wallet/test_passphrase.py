@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import tempfile
+import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.wallet.errors import PassphraseFileUnsafe
 from core.wallet.passphrase import Passphrase, exposure, read_passphrase_file
@@ -74,3 +78,15 @@ def test_a_passphrase_shows_itself_nowhere_and_is_never_empty() -> None:
 
 def test_half_a_surrogate_is_a_passphrase_like_any_other() -> None:
     assert Passphrase("a\ud800b").to_bytes() == b"a\xed\xa0\x80b"
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_a_passphrase_or_refused(data: bytes) -> None:
+    with tempfile.TemporaryDirectory(prefix="ly-") as folder:
+        path = written(Path(folder), data)
+        try:
+            found = read_passphrase_file(path)
+        except PassphraseFileUnsafe:
+            return
+        text = data.removesuffix(b"\n").removesuffix(b"\r").decode()
+        assert found.to_bytes() == unicodedata.normalize("NFC", text).encode()
