@@ -90,7 +90,7 @@ def test_endurance_runs_all_or_one_and_ends_as_the_worst(
         return subprocess.CompletedProcess(command, codes[len(ran) - 1])
 
     monkeypatch.setattr(bootstrap, "prepare", lambda **_: None)
-    monkeypatch.setattr(bootstrap, "ensure_pyln", lambda: None)
+    monkeypatch.setattr(bootstrap, "ensure_python", lambda name: None)
     monkeypatch.setattr(bootstrap.subprocess, "run", run)
     assert bootstrap.main(["endurance", *arguments]) == code
     assert ran == [["-m", f"tests.endurance.{name}", *options] for name, *options in expected]
