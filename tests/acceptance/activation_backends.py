@@ -1,11 +1,11 @@
-"""The chain sources that a node can stand on, each with its real counterpart: what the settings say, what a call says."""
+"""The chain sources that a node can stand on, each with its real counterpart."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,7 @@ class Backend:
     """Options of the program, for its own start."""
     enable: dict[str, Any]
     """The request that enables RBTC-segwit on it."""
-    counterparts: tuple[Counterpart, ...] = field(default=())
-
+    counterparts: tuple[Counterpart, ...] = ()
 
 
 @asynccontextmanager

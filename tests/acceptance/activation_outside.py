@@ -53,7 +53,7 @@ class Written:
         return {name: count for name, count in found.items() if count}
 
 
-LEFT = tuple(field.name for field in fields(Held)) + ("rows", "files")
+LEFT = (*(field.name for field in fields(Held)), "rows", "files")
 """What can be left over, by name."""
 
 

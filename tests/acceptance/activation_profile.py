@@ -116,3 +116,8 @@ def _open(profile: Path) -> sqlite3.Connection:
 
 def _hash(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()[:16] if path.exists() else "none"
+
+
+def graph_line(channels: int) -> str:
+    """How a node tells that it read a graph of so many channels."""
+    return f"{channels} channels, 0 nodes in {3 * channels} records"

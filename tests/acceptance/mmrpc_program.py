@@ -1,4 +1,4 @@
-"""The installed `leyden --headless` that serves mmrpc, asked from outside: by curl, and over one connection kept open."""
+"""The installed `leyden --headless` that serves mmrpc, asked from outside: by curl, and over a kept connection."""
 
 from __future__ import annotations
 
