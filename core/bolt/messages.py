@@ -29,18 +29,23 @@ def message_type(message: bytes) -> int:
     return message[0] << 8 | message[1]
 
 
-def _reader(message: bytes, expected_type: int) -> Reader:
+def reader_of(message: bytes, expected_type: int) -> Reader:
+    """Stands after the type; OutOfRange when it is another one."""
     type_ = message_type(message)
     if type_ != expected_type:
         raise OutOfRange(f"type {type_} where {expected_type} was expected")
     return Reader(message, 2)
 
 
-def _sized(data: bytes) -> bytes:
+def sized(data: bytes) -> bytes:
+    """Behind its length as a u16; OutOfRange when that does not hold it."""
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise OutOfRange(f"a field has at most {MAX_MESSAGE_BYTES} bytes, not {len(data)}")
     return len(data).to_bytes(2, "big") + data
 
 
-def _sized_from(reader: Reader) -> bytes:
+def sized_from(reader: Reader) -> bytes:
+    """A field that stands behind its length as a u16."""
     return reader.take(reader.u16())
 
 
@@ -70,16 +75,16 @@ class Init:
             records[_REMOTE_ADDR_TLV] = _encode_ip(self.remote_addr)
         return (
             self.TYPE.to_bytes(2, "big")
-            + _sized(self.global_features)
-            + _sized(self.features)
+            + sized(self.global_features)
+            + sized(self.features)
             + encode_tlv_stream(records)
         )
 
     @classmethod
     def decode(cls, message: bytes) -> Self:
         """BOLT 1: an invalid extension stream MUST close the connection, so it is a WireError here."""
-        reader = _reader(message, cls.TYPE)
-        global_features, features = _sized_from(reader), _sized_from(reader)
+        reader = reader_of(message, cls.TYPE)
+        global_features, features = sized_from(reader), sized_from(reader)
         records = parse_tlv_stream(reader.rest())
         networks = records.get(_NETWORKS_TLV)
         if networks is not None and len(networks) % _CHAIN_HASH_BYTES:
@@ -125,12 +130,12 @@ class _Text:
     data: bytes
 
     def encode(self) -> bytes:
-        return self.TYPE.to_bytes(2, "big") + self.channel_id + _sized(self.data)
+        return self.TYPE.to_bytes(2, "big") + self.channel_id + sized(self.data)
 
     @classmethod
     def decode(cls, message: bytes) -> Self:
-        reader = _reader(message, cls.TYPE)
-        return cls(reader.take(32), _sized_from(reader))
+        reader = reader_of(message, cls.TYPE)
+        return cls(reader.take(32), sized_from(reader))
 
     @property
     def text(self) -> str:
@@ -164,12 +169,12 @@ class Ping:
     ignored: bytes = b""
 
     def encode(self) -> bytes:
-        return b"\x00\x12" + self.num_pong_bytes.to_bytes(2, "big") + _sized(self.ignored)
+        return b"\x00\x12" + self.num_pong_bytes.to_bytes(2, "big") + sized(self.ignored)
 
     @classmethod
     def decode(cls, message: bytes) -> Self:
-        reader = _reader(message, cls.TYPE)
-        return cls(reader.u16(), _sized_from(reader))
+        reader = reader_of(message, cls.TYPE)
+        return cls(reader.u16(), sized_from(reader))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +186,11 @@ class Pong:
     ignored: bytes = b""
 
     def encode(self) -> bytes:
-        return b"\x00\x13" + _sized(self.ignored)
+        return b"\x00\x13" + sized(self.ignored)
 
     @classmethod
     def decode(cls, message: bytes) -> Self:
-        return cls(_sized_from(_reader(message, cls.TYPE)))
+        return cls(sized_from(reader_of(message, cls.TYPE)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +205,11 @@ class _Blob:
     def encode(self) -> bytes:
         if len(self.blob) > MAX_STORAGE_BYTES:
             raise OutOfRange(f"a stored blob has at most {MAX_STORAGE_BYTES} bytes, not {len(self.blob)}")
-        return self.TYPE.to_bytes(2, "big") + _sized(self.blob)
+        return self.TYPE.to_bytes(2, "big") + sized(self.blob)
 
     @classmethod
     def decode(cls, message: bytes) -> Self:
-        return cls(_sized_from(_reader(message, cls.TYPE)))
+        return cls(sized_from(reader_of(message, cls.TYPE)))
 
 
 @dataclass(frozen=True, slots=True)
