@@ -21,10 +21,30 @@ HEADER = struct.Struct(">HHII")
 
 FLAG_DELETED = 0x8000
 FLAG_COMPLETED = 0x2000
+FLAG_ZOMBIE = 0x1000
+"""Up to version 13."""
+FLAG_DYING = 0x0800
 
 CHANNEL_ANNOUNCEMENT = 256
 NODE_ANNOUNCEMENT = 257
 CHANNEL_UPDATE = 258
+CHANNEL_AMOUNT = 4101
+"""Capacity in sat (u64) of the announcement right before it."""
+PRIVATE_UPDATE = 4102
+DELETE_CHANNEL = 4103
+"""A channel is gone (u64 short channel id): its records before this one count no more."""
+PRIVATE_CHANNEL = 4104
+ENDED = 4105
+"""The last record of a file that was compacted: how long the new one is (u64), its id."""
+CHANNEL_DYING = 4106
+"""The funding output was spent: short channel id (u64), height (u32)."""
+STORE_ID = 4107
+"""32 random bytes, the first record."""
+STORE_ID_BYTES = 32
+
+MAX_MESSAGE_BYTES = 0xFFFF
+MIN_MESSAGE_BYTES = 2
+"""Its type."""
 
 
 class StoreDamaged(Exception):
@@ -70,65 +90,34 @@ def encode_record(message: bytes, timestamp: int, flags: int = FLAG_COMPLETED) -
     return HEADER.pack(flags, len(message), checksum(timestamp, message), timestamp) + message
 
 
+def channel_amount(capacity_sat: int) -> bytes:
+    """Goes right behind its channel's announcement."""
+    return struct.pack(">HQ", CHANNEL_AMOUNT, capacity_sat)
+
+
+def delete_channel(short_channel_id: int) -> bytes:
+    """Goes into the store before the channel's records are marked as deleted."""
+    return struct.pack(">HQ", DELETE_CHANNEL, short_channel_id)
+
+
+def channel_dying(short_channel_id: int, height: int) -> bytes:
+    """`height` is that of the block that spent the funding output."""
+    return struct.pack(">HQI", CHANNEL_DYING, short_channel_id, height)
+
+
+def store_id(identity: bytes) -> bytes:
+    """`identity` are 32 random bytes, new with each file."""
+    return struct.pack(">H", STORE_ID) + identity
+
+
+def ended(length: int, identity: bytes) -> bytes:
+    """`length` and `identity` are those of the file that took this one's place."""
+    return struct.pack(">HQ", ENDED, length) + identity
+
+
 def check_version(byte: int) -> int:
     """Give the minor version; StoreDamaged when the format cannot be walked."""
     major, minor = byte >> 5, byte & 0x1F
     if major != 0 or minor < OLDEST_MINOR:
         raise StoreDamaged(f"version {major}.{minor} is not known")
     return minor
-
-
-class StoreParser:
-    """Takes the file in pieces, in order; checks and counts the records in them.
-
-    Only what an interrupted write can leave is tolerated: one last record that is cut short, not marked as completed
-    or wrong in itself. After the last piece `torn_bytes` is its length.
-    """
-
-    def __init__(self) -> None:
-        self.version: int | None = None
-        """Minor version; None before the first byte."""
-        self.counts = StoreCounts()
-        self._buffer = b""
-
-    @property
-    def torn_bytes(self) -> int:
-        return len(self._buffer)
-
-    def feed(self, data: bytes) -> None:
-        """Raises StoreDamaged at the first broken record that has others behind it."""
-        self._buffer += data
-        start = 0
-        if self.version is None and self._buffer:
-            self.version = check_version(self._buffer[0])
-            start = VERSION_BYTES
-        while (length := self._take(start)) is not None:
-            start += length
-        self.counts.bytes += start
-        self._buffer = self._buffer[start:]
-
-    def _take(self, start: int) -> int | None:
-        """Count the record at `start` of the buffer and give its length; None until it is there as a whole."""
-        if len(self._buffer) - start < HEADER.size:
-            return None
-        flags, length, crc, timestamp = HEADER.unpack_from(self._buffer, start)
-        end: int = start + HEADER.size + length
-        if end > len(self._buffer):
-            return None
-        message = self._buffer[start + HEADER.size : end]
-        problem = self._problem(flags, crc, timestamp, message)
-        if problem is None:
-            self.counts.add(int.from_bytes(message[:2], "big"), deleted=bool(flags & FLAG_DELETED))
-            return end - start
-        if end < len(self._buffer):
-            raise StoreDamaged(f"record at byte {self.counts.bytes + start}: {problem}")
-        return None
-
-    def _problem(self, flags: int, crc: int, timestamp: int, message: bytes) -> str | None:
-        if not flags & FLAG_COMPLETED and (self.version or 0) >= FIRST_WITH_COMPLETED:
-            return "not marked as completed"
-        if flags & FLAG_DELETED:  # nobody reads it any more; CLN does not check it either
-            return None
-        if len(message) < 2:
-            return "no message type"
-        return None if checksum(timestamp, message) == crc else "checksum does not match"

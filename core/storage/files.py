@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
 import sys
 import time
@@ -90,6 +91,32 @@ def set_aside(path: Path, *, companions: tuple[str, ...] = ()) -> Path:
     `companions` are suffixes of files that belong to it (`-wal`); they move first and under the same new name, so
     that a kill in between never leaves one beside a fresh file. Raises ProfileUnusable.
     """
+    target = _aside(path)
+    with profile_errors(path):
+        for suffix in companions:
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(path.with_name(path.name + suffix), target.with_name(target.name + suffix))
+        os.rename(path, target)
+        sync_folder(path.parent)
+    return target
+
+
+def keep_aside(path: Path) -> Path:
+    """Give a damaged file the name that `set_aside` would, beside its own, which is free to be replaced.
+
+    Raises ProfileUnusable.
+    """
+    target = _aside(path)
+    with profile_errors(path):
+        try:
+            os.link(path, target)
+        except OSError:  # file systems without hard links
+            shutil.copyfile(path, target)
+        sync_folder(path.parent)
+    return target
+
+
+def _aside(path: Path) -> Path:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     base = f"{path.name}.damaged-{stamp}"
     target = path.with_name(base)
@@ -97,10 +124,4 @@ def set_aside(path: Path, *, companions: tuple[str, ...] = ()) -> Path:
     while os.path.lexists(target):
         number += 1
         target = path.with_name(f"{base}-{number}")
-    with profile_errors(path):
-        for suffix in companions:
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(path.with_name(path.name + suffix), target.with_name(target.name + suffix))
-        os.rename(path, target)
-        sync_folder(path.parent)
     return target
