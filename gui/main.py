@@ -7,16 +7,23 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.base.settings import SettingInvalid, Settings, parse_arguments
-
 if TYPE_CHECKING:
+    from core.base.settings import Settings
     from gui.application import Application
 
 EXIT_USAGE = 2
+VERIFY_WORKER = ["--verify-worker"]
+"""How the frozen program starts itself as a verification worker; no option for people."""
 
 
 def main() -> int:
     """The console script. Exit codes: 0 stopped in order, 1 failed, 2 bad options or no display, 3 no key store."""
+    if sys.argv[1:] == VERIFY_WORKER:
+        from core.gossip import verifier
+
+        return verifier.main()
+    from core.base.settings import SettingInvalid, parse_arguments
+
     try:
         settings = parse_arguments(sys.argv[1:], os.environ)
     except SettingInvalid as error:
@@ -61,6 +68,8 @@ def _run_window(settings: Settings) -> int:
 
 def _resolve(data_dir: Path, network: str) -> Settings:
     """The settings of another profile under the same flags; what is named last counts."""
+    from core.base.settings import parse_arguments
+
     return parse_arguments([*sys.argv[1:], "--data-dir", str(data_dir), "--network", network], os.environ)
 
 

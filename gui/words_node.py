@@ -9,6 +9,7 @@ from typing import Any
 from core.activation import errors as activation
 from core.bolt.keys import short_id
 from core.chain import errors as chain
+from core.gossip import errors as gossip
 from core.peers import errors as peers
 from core.rpc.errors import to_rpc_error
 from gui.phrases import Remedy, Words, bounded, tr
@@ -329,6 +330,18 @@ def _choice(error: Any) -> Words:
     return Words(tr("The node cannot start like this"), bounded(to_rpc_error(error).message))
 
 
+def _unverified(error: gossip.VerificationFailed) -> Words:
+    return Words(
+        tr("Announcements cannot be checked"),
+        tr(
+            "The program that checks their signatures ended: {reason}. "
+            "Until the node is started again it learns nothing new of the network.",
+            reason=bounded(error.reason),
+        ),
+        actions=(Remedy.RETRY, Remedy.COPY_DETAILS),
+    )
+
+
 NODE_WORDS: dict[type[BaseException], Callable[[Any], Words]] = {
     peers.NoAddressKnown: _no_address,
     peers.AllAddressesFailed: _all_failed,
@@ -377,4 +390,5 @@ NODE_WORDS: dict[type[BaseException], Callable[[Any], Words]] = {
     chain.NoChainSource: _no_chain,
     chain.ChainDamaged: _chain_damaged,
     chain.ChainUnavailable: _chain_gone,
+    gossip.VerificationFailed: _unverified,
 }

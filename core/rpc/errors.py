@@ -11,6 +11,7 @@ from core.activation import errors as activation
 from core.base.errors import LeydenError
 from core.base.settings import SettingInvalid
 from core.chain import errors as chain
+from core.gossip import errors as gossip
 from core.peers import errors as peers
 from core.storage import errors as storage
 from core.wallet import errors as wallet
@@ -209,6 +210,8 @@ _say(
     LIGHTNINGD,
     lambda error: f"The practice chain can pay {error.spendable_sat} sat, not {error.asked_sat} sat",
 )
+
+_say(gossip.VerificationFailed, LIGHTNINGD, lambda error: f"Gossip cannot be verified: {error.reason}")
 
 _say(storage.ProfileLocked, LIGHTNINGD, lambda error: f"{error.path} is held by another process ({error.pid})")
 _say(storage.ProfileUnusable, LIGHTNINGD, lambda error: f"{error.path}: {error.reason}")
