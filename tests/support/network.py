@@ -3,7 +3,7 @@
     network = make_network(seed=1, channels=50_000)
 
 Every signature is right and the same seed and parameters give the same bytes. By default it looks as mainnet did (see
-`network_shape`); 50,000 channels take some 20 s once and lie in the system's temporary folder then, until the code that
+`network_shape`); 50,000 channels take some 12 s once and lie in the system's temporary folder then, until the code that
 makes them changes.
 """
 
