@@ -132,7 +132,8 @@ class Rig:
         """Do something at the moment at which a step comes to a state."""
 
         def look(event: StepChanged) -> None:
-            if (event.status, event.state) == (status, state) and event.done is None:
+            is_progress = event.state is StepState.RUNNING and event.done is not None
+            if (event.status, event.state) == (status, state) and not is_progress:
                 act()
 
         self.bus.subscribe(StepChanged, look)
