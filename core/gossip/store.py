@@ -157,9 +157,9 @@ class GossipStore:
         async with self._lock:
             old = await self._do(_itself)
             with profile_errors(old.path):
-                work = await asyncio.to_thread(Compaction, old)
+                work = Compaction(old)
                 try:
-                    while await asyncio.to_thread(work.step):
+                    while await finish(asyncio.to_thread(work.step)):
                         pass
                 except BaseException:
                     await finish(asyncio.to_thread(work.abandon))

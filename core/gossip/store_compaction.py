@@ -55,11 +55,17 @@ class Compaction:
 
     def __init__(self, old: StoreFile) -> None:
         self._old = old
-        self._new = NewStoreFile(old.path)
+        self._begun: NewStoreFile | None = None
         self._walker = Walker()
         self._done = 0
         self._olds: list[NDArray[np.uint64]] = []
         self._news: list[NDArray[np.uint64]] = []
+
+    @property
+    def _new(self) -> NewStoreFile:
+        if self._begun is None:
+            self._begun = NewStoreFile(self._old.path)
+        return self._begun
 
     def step(self) -> bool:
         """Copy a piece; False when nothing is left."""
@@ -109,7 +115,8 @@ class Compaction:
 
     def abandon(self) -> None:
         """The old file stays."""
-        self._new.abandon()
+        if self._begun is not None:
+            self._begun.abandon()
 
 
 def _joined(parts: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
