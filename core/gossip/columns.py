@@ -163,14 +163,16 @@ class ChannelIndex:
             self._ids = np.concatenate([self._ids, np.array([id_ for id_, _row in recent], np.uint64)])
             self._rows = np.concatenate([self._rows, np.array([row for _id, row in recent], np.int32)])
             self._recent.clear()
-        records = channels.records[self._rows]
-        there = np.flatnonzero((records["short_channel_id"] == self._ids) & (records["state"] & LIVE != 0))
-        ids, rows = self._ids[there], self._rows[there]
-        # Stable is timsort: two sorted runs are merged in one walk. A row that was freed and given to the same id
-        # again stands twice.
-        order = ids.argsort(kind="stable")
-        self._ids, first = np.unique(ids[order], return_index=True)
-        self._rows = rows[order][first]
+        # Stable is timsort: two sorted runs are merged in one walk.
+        order = self._ids.argsort(kind="stable")
+        ids, rows = self._ids[order], self._rows[order]
+        records = channels.records
+        there = (records["short_channel_id"][rows] == ids) & (records["state"][rows] & LIVE != 0)
+        ids, rows = ids[there], rows[there]
+        # A row that was freed and given to the same id again stands twice.
+        first = np.ones(len(ids), bool)
+        first[1:] = ids[1:] != ids[:-1]
+        self._ids, self._rows = ids[first], rows[first]
 
     @property
     def sorted(self) -> bool:

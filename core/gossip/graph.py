@@ -237,7 +237,7 @@ class Graph:
         row = self.row_of(short_channel_id)
         return Removal() if row is None else self._remove_rows([row])
 
-    def prune(self, now: int, height: int | None = None, *, spare: bytes | None = None, most: int = 500) -> Removal:
+    def prune(self, now: int, height: int | None = None, *, spare: bytes | None = None, most: int = 256) -> Removal:
         """Take out what is dead: at most `most` channels at once, so call again until there are none.
 
         Dead is what either end has not refreshed for 14 days, `now` being seconds since the epoch (an announcement

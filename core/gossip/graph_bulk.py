@@ -1,11 +1,12 @@
 """Many gossip messages into the graph at once: fields are gathered by numpy, no object is made a message (BOLT 7).
 
-For what is known to be genuine: our own store, or what was just verified. A few thousand records take a few
-milliseconds, so a whole store is fed in slices of that size.
+For what is known to be genuine: our own store, or what was just verified. A thousand messages take about 2 ms, so a
+whole store is fed in `slices`, with a turn of the loop between them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from core.gossip.columns import CHECKED, LIVE, OVERLAY, Rows
 from core.gossip.graph import Graph
 
+SLICE = 1024
+"""Messages of one kind that are applied at once: about 2 ms."""
 _FEATURES_AT = 2 + 4 * 64
 """Where the length of a channel announcement's features stands."""
 _CHAIN_BYTES = 32
@@ -84,6 +87,17 @@ class Taken(NamedTuple):
     channels: int
     updates: int
     nodes: int
+
+
+def slices(batch: Batch) -> Iterator[Batch]:
+    """The batch in pieces, in the order in which they are to be applied."""
+    for at in range(0, len(batch.announcements), SLICE):
+        part = slice(at, at + SLICE)
+        yield Batch(batch.raw, batch.announcements[part], batch.capacities_sat[part], base=batch.base)
+    for at in range(0, len(batch.updates), SLICE):
+        yield Batch(batch.raw, updates=batch.updates[at : at + SLICE], base=batch.base)
+    for at in range(0, len(batch.nodes), SLICE):
+        yield Batch(batch.raw, nodes=batch.nodes[at : at + SLICE], base=batch.base)
 
 
 def extend(graph: Graph, batch: Batch, *, heard: int, checked: bool) -> Taken:
@@ -163,14 +177,14 @@ def _updates(graph: Graph, raw: NDArray[np.uint8], batch: Batch) -> int:
     fields = _gather(raw, starts + _SIGNED_AT, _UPDATE.itemsize).view(_UPDATE)[:, 0]
     rows = graph.rows_of(fields["short_channel_id"].astype(np.uint64))
     places = 2 * rows + (fields["channel_flags"] & 1)
+    records = graph.direction_table.records
+    known = np.flatnonzero((rows >= 0) & _same_chain(graph, fields["chain_hash"]))
+    known = known[fields["timestamp"][known] > records["timestamp"][places[known]]]
     # The newest of each direction comes last; of equally new ones the first.
-    order = np.lexsort((-np.arange(len(places)), fields["timestamp"], places))
+    order = known[np.lexsort((-known, fields["timestamp"][known], places[known]))]
     last = np.ones(len(order), bool)
     last[:-1] = places[order][1:] != places[order][:-1]
     chosen = order[last]
-    chosen = chosen[(rows[chosen] >= 0) & _same_chain(graph, fields["chain_hash"][chosen])]
-    records = graph.direction_table.records
-    chosen = chosen[fields["timestamp"][chosen] > records["timestamp"][places[chosen]]]
     at = places[chosen]
     for name in _COPIED:
         records[name][at] = fields[name][chosen]

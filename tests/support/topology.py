@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.bolt.wire import encode_bigsize
 from core.gossip.graph_bulk import Batch
 
 PATH_VARIABLE = "LEYDEN_TOPOLOGY"
@@ -81,7 +82,7 @@ class Topology:
         nodes = [
             b"\x01\x01"
             + signature
-            + b"\0\x08\x80\0\0\x08\x8a\x52\xa1\xa1"[:10]
+            + b"\0\x05\x08\xa0\x00\x88\x0a"
             + timestamp.to_bytes(4, "big")
             + self.node_id(node)
             + b"\x11\x22\x33"
@@ -153,6 +154,34 @@ def read_topology(path: Path = SAMPLE) -> Topology:
     )
 
 
+def compress(topology: Topology) -> bytes:
+    """The file again. Maxima that happen to be the capacity are told as that."""
+    count = topology.channels
+    disabled = np.flatnonzero(topology.disabled).astype(np.uint64)
+    capacities_msat = np.repeat(topology.capacities_sat * np.uint64(1000), 2)
+    whole, almost = (topology.maxima_msat == part for part in (capacities_msat, _almost(capacities_msat)))
+    others, places = np.unique(topology.maxima_msat[~whole & ~almost], return_inverse=True)
+    maxima = np.where(whole, 0, 1).astype(np.uint64)
+    maxima[~whole & ~almost] = places + 2
+    numbers = [[count], topology.starts, topology.ends, disabled, [2 * count]]
+    for column in (topology.capacities_sat, topology.minima_msat):
+        numbers += _templated(column)
+    numbers += [[len(others) + 2], [0, 1], others, maxima]
+    for column in (topology.base_fees_msat, topology.proportional_fees, topology.delays):
+        numbers += _templated(column)
+    body = b"".join(encode_bigsize(int(number)) for part in numbers for number in part)
+    return gzip.compress(MAGIC + body, mtime=0)
+
+
+def _templated(column: Column) -> list[Sequence[int] | Column]:
+    values, indexes = np.unique(column, return_inverse=True)
+    return [[len(values)], values, indexes.astype(np.uint64)]
+
+
+def _almost(capacities_msat: Column) -> Column:
+    return capacities_msat // np.uint64(100) * np.uint64(99)
+
+
 class _Cursor:
     def __init__(self, numbers: Column) -> None:
         self._numbers = numbers
@@ -171,8 +200,7 @@ class _Cursor:
         values = template[indexes]
         if capacities_msat is None:
             return values
-        almost = capacities_msat // np.uint64(100) * np.uint64(99)
-        return np.where(indexes == 0, capacities_msat, np.where(indexes == 1, almost, values))
+        return np.where(indexes == 0, capacities_msat, np.where(indexes == 1, _almost(capacities_msat), values))
 
 
 def _bigsizes(data: bytes, at: int) -> Iterator[int]:
