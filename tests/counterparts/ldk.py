@@ -12,6 +12,21 @@ from tests.counterparts.process import REPOSITORY, Counterpart, CounterpartMissi
 SCRIPT = Path(__file__).with_name("ldk_peer.mjs")
 
 
+def ldk_packages() -> Path:
+    """The folder whose node_modules hold LDK."""
+    packages = Path(os.environ.get("LEYDEN_LDK_DIR", REPOSITORY / ".bootstrap" / "ldk"))
+    required("LDK (npm lightningdevkit)", packages / "node_modules" / "lightningdevkit" / "liblightningjs.wasm")
+    return packages
+
+
+def node_program() -> str:
+    """Node.js."""
+    node = shutil.which("node")
+    if node is None:
+        raise CounterpartMissing("Node.js", Path("/usr/bin/node"))
+    return node
+
+
 class Ldk(Counterpart):
     """Events: socket open, init, message (custom, odd), disconnected, socket closed, and log with LDK's own words.
 
@@ -21,13 +36,8 @@ class Ldk(Counterpart):
     name = "LDK"
 
     def _command_line(self, *args: str) -> Sequence[str]:
-        packages = Path(os.environ.get("LEYDEN_LDK_DIR", REPOSITORY / ".bootstrap" / "ldk"))
-        required("LDK (npm lightningdevkit)", packages / "node_modules" / "lightningdevkit" / "liblightningjs.wasm")
-        node = shutil.which("node")
-        if node is None:
-            raise CounterpartMissing("Node.js", Path("/usr/bin/node"))
         seed = ["--seed", args[0]] if args else []
-        return [node, str(SCRIPT), "--packages", str(packages), "--log", str(self.log_file), *seed]
+        return [node_program(), str(SCRIPT), "--packages", str(ldk_packages()), "--log", str(self.log_file), *seed]
 
     async def send(self, node_id: bytes, message_type: int, payload: bytes) -> None:
         """Sends one custom message through LDK's custom message handler."""
