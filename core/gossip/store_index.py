@@ -19,6 +19,7 @@ from core.gossip.store_format import (
     CHANNEL_UPDATE,
     DELETE_CHANNEL,
     FLAG_DELETED,
+    HEADER,
     NODE_ANNOUNCEMENT,
     StoreCounts,
 )
@@ -76,6 +77,7 @@ class StoreIndex:
         """The same with the marks of deletion as they ought to be."""
         flags = self.flags.copy()
         flags[verdict.restored] &= np.uint16(0xFFFF ^ FLAG_DELETED)
+        flags[verdict.orphaned] |= np.uint16(FLAG_DELETED)
         flags[verdict.buried] |= np.uint16(FLAG_DELETED)
         return replace(self, flags=flags)
 
@@ -89,6 +91,10 @@ class StoreIndex:
         return StoreIndex(
             self.offset[wanted], self.length[wanted], self.timestamp[wanted], self.type[wanted], self.flags[wanted]
         )
+
+    def bytes_of(self, numbers: Numbers) -> int:
+        """The length of those records, with headers."""
+        return int(self.length[numbers].sum(dtype=np.int64)) + HEADER.size * len(numbers)
 
     def counts(self, end: int) -> StoreCounts:
         """By kind; `end` is where the last record ends."""
@@ -119,6 +125,8 @@ class Verdict:
     """Marked as deleted, for no reason that the file knows."""
     buried: Numbers
     """Not marked, though a reason is there: a deletion that was interrupted."""
+    orphaned: Numbers
+    """Amounts whose channel is lost; a reader would take them for another channel's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,14 +219,14 @@ class Audit:
         at = at[batch.live[at]]
         self._ends.add(at + first, numbers_at(buffer, batch.start[at] + 2, ">u8"))
 
-    def verdict(self, index: StoreIndex) -> Verdict:
-        """Judge the marks of `index`, which holds all the records that were added."""
+    def verdict(self, index: StoreIndex, *, all_read: bool = True) -> Verdict:
+        """Judge the marks of `index`, which holds all the records that were added.
+
+        Unless they are `all_read`, what a record was deleted for may be among those that are missing.
+        """
         deleted = ~index.live
         ends = _Named(self._ends.numbers, self._ends.column(0)).last()
         numbers, scids, ones, twos = self._channels.numbers, *map(self._channels.column, range(3))
-        if not deleted.any() and not len(ends.key):
-            return Verdict(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
-
         ended = ends.number_of(scids) > numbers
         channels = _Named(numbers, scids).last()
         is_last = np.isin(numbers, channels.number)
@@ -229,15 +237,21 @@ class Audit:
         living = _Named(numbers[alive], scids[alive]).last()
         wrong.append(self._updates_restored(deleted, living, ends))
         over.append(self._updates_over(deleted, ends))
+        over.append(_replaced(index, _Named(self._updates.numbers, self._updates.column(1))))
+        over.append(_replaced(index, _Named(self._nodes.numbers, self._nodes.column(0))))
         wrong.append(self._nodes_restored(deleted, numbers[alive], ones[alive], twos[alive]))
 
+        if not all_read:
+            wrong = [np.empty(0, dtype=np.int64)]
         gone = deleted.copy()
         gone[wrong[0]], gone[over[0]] = False, True
         amounts = np.flatnonzero(index.type == CHANNEL_AMOUNT)
-        amounts = amounts[(amounts > 0) & (index.type[amounts - 1] == CHANNEL_ANNOUNCEMENT)]
-        wrong.append(amounts[deleted[amounts] & ~gone[amounts - 1]])
+        behind = _is_behind_announcement(index, amounts)
+        orphans, amounts = amounts[~behind & ~deleted[amounts]], amounts[behind]
+        if all_read:
+            wrong.append(amounts[deleted[amounts] & ~gone[amounts - 1]])
         over.append(amounts[~deleted[amounts] & gone[amounts - 1]])
-        return Verdict(np.sort(np.concatenate(wrong)), np.sort(np.concatenate(over)))
+        return Verdict(np.unique(np.concatenate(wrong)), np.unique(np.concatenate(over)), orphans)
 
     def _updates_restored(self, deleted: NDArray[np.bool_], living: _Named, ends: _Named) -> Numbers:
         """The newest of a direction, marked though its channel lives."""
@@ -267,3 +281,18 @@ def _behind_features(batch: Batch, at: Numbers, features: int) -> Numbers:
     """Where in the buffer a message goes on behind its features."""
     starts = batch.start[at] + features
     return starts + 2 + numbers_at(batch.buffer, starts, ">u2").astype(np.int64)
+
+
+def _replaced(index: StoreIndex, named: _Named) -> Numbers:
+    """Those that are not marked though a newer one is behind them."""
+    newest = named.last().number_of(named.key)
+    older = index.timestamp[named.number] < index.timestamp[newest]
+    return named.number[index.live[named.number] & index.live[newest] & older]
+
+
+def _is_behind_announcement(index: StoreIndex, amounts: Numbers) -> NDArray[np.bool_]:
+    """Whether the record right before each is a channel's announcement."""
+    before = np.maximum(amounts - 1, 0)
+    ends = index.offset[before] + index.length[before] + np.uint64(HEADER.size)
+    found: NDArray[np.bool_] = (index.type[before] == CHANNEL_ANNOUNCEMENT) & (ends == index.offset[amounts])
+    return found

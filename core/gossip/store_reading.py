@@ -129,7 +129,7 @@ class _Walk:
             reason = walker.problem or "the file is empty"
             aside = FileDamaged(path=self._path, set_aside=set_aside(self._path), reason=reason)
             return StoreReport(StoreCounts(), lost_bytes=walker.size, damage=aside), StoreIndex.joined([])
-        verdict = self._audit.verdict(index)
+        verdict = self._audit.verdict(index, all_read=walker.all_read)
         index = index.with_marks(verdict)
         changes = [(repair.offset, repair.content) for repair in walker.repairs] + _marks(index, verdict)
         damage = None
@@ -142,8 +142,8 @@ class _Walk:
             counts=index.counts(walker.end),
             version=walker.version,
             torn_bytes=unread if walker.torn else 0,
-            lost_records=walker.lost_records,
-            lost_bytes=walker.lost_bytes + (0 if walker.torn else unread),
+            lost_records=walker.lost_records + len(verdict.orphaned),
+            lost_bytes=walker.lost_bytes + index.bytes_of(verdict.orphaned) + (0 if walker.torn else unread),
             mended=walker.mended,
             restored=len(verdict.restored),
             problem=walker.problem,
@@ -168,7 +168,7 @@ def _marks(index: StoreIndex, verdict: Verdict) -> list[tuple[int, bytes]]:
     """The first byte of the flags of each record whose mark was wrong."""
     return [
         (int(index.offset[number]) - HEADER.size, bytes([int(index.flags[number]) >> 8]))
-        for numbers in (verdict.restored, verdict.buried)
+        for numbers in (verdict.restored, verdict.buried, verdict.orphaned)
         for number in numbers
     ]
 

@@ -98,6 +98,8 @@ class Walker:
         """Damaged ones that were left out."""
         self.lost_bytes = 0
         """Their length, with headers."""
+        self.all_read = True
+        """Whether no record in the middle is unreadable, since now or since an earlier time."""
         self.mended = 0
         """Records that are whole but for their header, and the version byte."""
         self.repairs: list[Repair] = []
@@ -201,9 +203,11 @@ class Walker:
             starts.append(message)
             return true_end
         if whole and flags & FLAG_DELETED and (end == size or self._leads_on(end)):
+            self.all_read = False
             return end  # nobody reads it any more; so does one that was left out before
         if whole and end < size and self._leads_on(end):
             self._note(f"record at byte {self._base + start}: checksum does not match")
+            self.all_read = False
             self.lost_records += 1
             self.lost_bytes += end - start
             self._repair(start, HEADER.pack(flags | FLAG_COMPLETED | FLAG_DELETED, length, crc, timestamp))

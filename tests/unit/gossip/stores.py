@@ -81,13 +81,15 @@ def network(seed: int, channels: int) -> list[tuple[bytes, int]]:
     chance = random.Random(seed)
     nodes = max(2, channels // 3)
     records: list[tuple[bytes, int]] = []
+    announced: set[int] = set()
     for scid in range(1, channels + 1):
         ones, twos = sorted(chance.sample(range(nodes), 2))
         stamp = 1_700_000_000 + chance.randrange(10**6)
         records.append((announcement(scid, ones, twos, chance.choice([b"", b"\x01"])), stamp))
         records.append((channel_amount(chance.randrange(10**8)), 0))
         records += [(update(scid, direction, stamp), stamp) for direction in (0, 1)]
-        if chance.random() < 0.4:
+        if ones not in announced:
+            announced.add(ones)
             records.append((node(ones, stamp), stamp))
     return records
 
