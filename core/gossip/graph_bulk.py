@@ -147,14 +147,14 @@ def _announcements(graph: Graph, raw: NDArray[np.uint8], batch: Batch, heard: in
 
 
 def _channel_news(graph: Graph, chains: NDArray[np.uint8], ids: NDArray[np.uint64]) -> Rows:
-    """Where the first announcement of each channel stands that is new, in the batch's order."""
+    """Where the first announcement of each channel stands that is new."""
     rows = graph.rows_of(ids)
     known = rows >= 0
     if known.any():
         known &= graph.channel_table.records["state"][rows] & OVERLAY == 0
     ours = np.flatnonzero(_same_chain(graph, chains) & ~known)
     _ids, first = np.unique(ids[ours], return_index=True)
-    return np.sort(ours[first])
+    return ours[first]
 
 
 def _ends(graph: Graph, pairs: NDArray[np.uint8]) -> Rows:

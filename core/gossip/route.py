@@ -97,20 +97,41 @@ class Hop:
     """Blocks that are left there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A copy of the graph's tables, from which a map is made in a thread: 1 ms at mainnet size."""
+
+    version: int
+    node_ids: list[bytes]
+    node_rows: dict[bytes, int]
+    channels: Records
+    directions: Records
+
+    @classmethod
+    def of(cls, graph: Graph) -> Snapshot:
+        used = graph.channel_table.used
+        return cls(
+            graph.version,
+            graph.node_ids.copy(),
+            graph.node_rows.copy(),
+            graph.channel_table.records[:used].copy(),
+            graph.direction_table.records[: 2 * used].copy(),
+        )
+
+
 class RouteMap:
     """What the search needs of a graph at one version: for each node the directions that lead to it, in one list (CSR).
 
-    A copy: the graph may change meanwhile. As in CLN a channel is used when both its directions are known and enabled;
-    one that is dying is not. At mainnet size 10 ms and 3 MB.
+    As in CLN a channel is used when both its directions are known and enabled; one that is dying is not. At mainnet
+    size 10 ms and 3 MB.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.version = graph.version
-        """Build another one when the graph's differs."""
-        self.node_ids = graph.node_ids.copy()
-        self.node_rows = graph.node_rows.copy()
-        used = graph.channel_table.used
-        channels, directions = graph.channel_table.records[:used], graph.direction_table.records[: 2 * used]
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.version = snapshot.version
+        """Make another one when the graph's differs."""
+        self.node_ids = snapshot.node_ids
+        self.node_rows = snapshot.node_rows
+        channels, directions = snapshot.channels, snapshot.directions
         rows = _usable(channels, directions)
         sources, ends = _ends(channels[rows])
         order = ends.argsort(kind="stable")
@@ -127,6 +148,10 @@ class RouteMap:
         self.bases_msat = _column(chosen, "fee_base_msat")
         self.proportionals = _column(chosen, "fee_proportional_millionths")
         self.deltas = _column(chosen, "cltv_expiry_delta")
+
+    @classmethod
+    def of(cls, graph: Graph) -> RouteMap:
+        return cls(Snapshot.of(graph))
 
 
 def find_route(

@@ -51,7 +51,7 @@ def messages(topology: Topology) -> Batch:
 
 def routes(graph: Graph) -> list[float]:
     """Seconds a search, between nodes picked at random from a seed, both with a channel that can be used."""
-    route_map, took = RouteMap(graph), []
+    route_map, took = RouteMap.of(graph), []
     ends = sorted(set(route_map.sources))
     for source, destination in np.random.default_rng(1).choice(ends, (100, 2)).tolist():
         request = RouteRequest(route_map.node_ids[source], route_map.node_ids[destination], AMOUNT_MSAT)
@@ -85,7 +85,7 @@ def main() -> int:
     print(f"{len(graph)} channels, {graph.node_count} nodes{'' if path else ' (the sample)'}")
     print(f"memory      {held / directions:6.1f} bytes a direction (bar {BYTES_A_DIRECTION})")
     print(f"load        {seconds:6.3f} s (bar {LOAD_S}), longest slice {longest * 1000:.1f} ms")
-    print(f"route map   {timed(lambda: RouteMap(graph)) * 1000:6.1f} ms")
+    print(f"route map   {timed(lambda: RouteMap.of(graph)) * 1000:6.1f} ms")
     print(f"route       {statistics.median(took) * 1000:6.1f} ms, longest {max(took) * 1000:.1f} ms")
     return int(held / directions > BYTES_A_DIRECTION or seconds > LOAD_S)
 

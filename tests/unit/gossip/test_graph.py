@@ -244,6 +244,22 @@ def test_changes_come_once_and_cancel_out(graph: Graph) -> None:
     assert graph.take_changes() is None and graph.version == before
 
 
+def test_what_left_is_not_told_as_updated(graph: Graph) -> None:
+    add(graph, 1, 10, 20)
+    graph.take_changes()
+    graph.update_channel(update(1, 0, timestamp=NOW + 1))
+    graph.remove(int(scid(1)))
+    changed = graph.take_changes()
+    assert changed is not None and (changed.removed, changed.updated) == ({int(scid(1))}, frozenset())
+
+
+def test_the_index_is_sorted_once(graph: Graph) -> None:
+    announce(graph, 1, 10, 20)
+    assert not graph.index.sorted
+    graph.channels_between(0, 0)
+    assert graph.index.sorted
+
+
 def test_too_many_changes_are_told_as_that(graph: Graph) -> None:
     for number in range(Changes.MOST + 1):
         graph.changes.added(number)

@@ -160,6 +160,25 @@ def test_an_overlay_gives_way_and_unchecked_stays_that() -> None:
     assert (len(graph), graph.checked_count) == (2, 0)
 
 
+def test_a_channel_that_left_comes_again_in_another_row() -> None:
+    graph = Graph(CHAIN)
+    add(graph, 1, 10, 20)
+    graph.remove(int(scid(1)))
+    extend(graph, batch_of([channel(2, 10, 20).encode()], [], []), heard=NOW, checked=True)
+    extend(graph, batch_of([channel(1, 10, 30).encode()], [], []), heard=NOW, checked=True)
+    found = graph.channel(int(scid(1)))
+    assert found is not None and found.node_id_2 == node_id(30)
+
+
+def test_a_node_whose_addresses_are_cut_off_is_passed_over() -> None:
+    graph = Graph(CHAIN)
+    add(graph, 1, 10, 20)
+    message = replace(node(10), addresses=decode_descriptors(bytes.fromhex("017f0000012607"))).encode()
+    for length in range(len(message)):
+        assert extend(graph, batch_of([], [], [message[:length]]), heard=NOW, checked=True).nodes == 0
+    assert extend(graph, batch_of([], [], [message]), heard=NOW, checked=True).nodes == 1
+
+
 def test_a_network_is_one_event_and_a_file_that_says_the_same_again() -> None:
     topology = read_topology()
     texts = dict.fromkeys(range(topology.nodes), (b"n", b""))

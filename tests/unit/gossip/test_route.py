@@ -41,7 +41,7 @@ def request(source: int, destination: int, **terms: object) -> RouteRequest:
 
 def found(graph: Graph, source: int, destination: int, **terms: object) -> list[int]:
     """The numbers of the route's channels."""
-    hops = find_route(RouteMap(graph), request(source, destination, **terms))
+    hops = find_route(RouteMap.of(graph), request(source, destination, **terms))
     return [hop.short_channel_id.block - 100 for hop in hops]
 
 
@@ -53,12 +53,12 @@ def test_amounts_and_delays_as_cln_gives_them(graph: Graph) -> None:
     third = AMOUNT
     second = third + 2000 + third * 500 // 1_000_000
     first = second + 1000 + second * 100 // 1_000_000
-    assert find_route(RouteMap(graph), request(1, 4, final_cltv=18)) == [
+    assert find_route(RouteMap.of(graph), request(1, 4, final_cltv=18)) == [
         Hop(node_id(2), scid(1), 0, first, 18 + 80 + 40),
         Hop(node_id(3), scid(2), 0, second, 18 + 80),
         Hop(node_id(4), scid(3), 0, third, 18),
     ]
-    back = find_route(RouteMap(graph), request(4, 2))
+    back = find_route(RouteMap.of(graph), request(4, 2))
     assert [(hop.direction, hop.node_id) for hop in back] == [(1, node_id(3)), (1, node_id(2))]
 
 
@@ -74,6 +74,14 @@ def test_the_cheaper_and_of_equals_the_shorter(graph: Graph) -> None:
     assert found(graph, 1, 3, risk_factor=0.0) == [1]
     graph.update_channel(update(1, 0, timestamp=NOW + 1, base_msat=2002, proportional=0))
     assert found(graph, 1, 3, risk_factor=0.0) == [2, 3]
+
+
+def test_of_equally_dear_ways_the_one_with_fewer_hops_though_it_is_found_later(graph: Graph) -> None:
+    for number, first, second, base_msat in ((1, 1, 2, 1000), (2, 2, 5, 1000)):
+        add(graph, number, first, second, base_msat=base_msat, proportional=0)
+    for number, first, second, base_msat in ((3, 1, 3, 1800), (4, 3, 4, 100), (5, 4, 5, 100)):
+        add(graph, number, first, second, base_msat=base_msat, proportional=0)
+    assert found(graph, 1, 5, risk_factor=0.0) == [1, 2]
 
 
 def test_risk_makes_locked_money_dear(graph: Graph) -> None:
@@ -156,7 +164,7 @@ def test_too_many_hops_gives_the_shortest_or_says_how_long_that_is(graph: Graph)
 async def test_what_failed_before_is_avoided_until_it_is_forgotten(graph: Graph) -> None:
     add(graph, 1, 1, 2, base_msat=1)
     add(graph, 2, 1, 2, base_msat=20_000)
-    scorer, route_map = await Scorer.open(None), RouteMap(graph)
+    scorer, route_map = await Scorer.open(None), RouteMap.of(graph)
     scorer.payment_failed(int(scid(1)), 0, AMOUNT, NOW)
 
     def channel_at(now: float) -> int:
@@ -172,6 +180,7 @@ def test_the_price_of_a_bound() -> None:
     bound = LiquidityBound(1_000_000, NOW)
     assert penalty_msat(bound, 1_000_000, 5_000_000, NOW) == IMPOSSIBLE_MSAT
     assert penalty_msat(bound, 900_000, 5_000_000, NOW) == 30_000  # One chance in ten.
+    assert penalty_msat(bound, 900_000, 5_000_000, NOW - HALF_LIFE_S) == 30_000  # A clock that was set back.
     assert penalty_msat(bound, 0, 5_000_000, NOW) == 0
     assert penalty_msat(bound, 2_700_000, 5_000_000, NOW + HALF_LIFE_S) == 30_000  # The bound is 3,000,000 by then.
     assert penalty_msat(LiquidityBound(9, NOW), 5_000_000, 5_000_000, NOW + 99 * HALF_LIFE_S) == IMPOSSIBLE_MSAT
@@ -232,7 +241,7 @@ def test_against_all_ways_there_are(graph: Graph, seed: int) -> None:
         prices = [price(graph, way) for way in ways(graph, node_id(source), node_id(0))]
         best = min((one for one in prices if one is not None), default=None)
         try:
-            hops = find_route(RouteMap(graph), request(source, 0, risk_factor=0.0))
+            hops = find_route(RouteMap.of(graph), request(source, 0, risk_factor=0.0))
         except NoRoute:
             assert best is None
             continue
@@ -242,7 +251,7 @@ def test_against_all_ways_there_are(graph: Graph, seed: int) -> None:
 def test_on_the_shape_of_a_real_network_in_pieces_and_while_it_changes() -> None:
     topology, graph = read_topology(), Graph(CHAIN)
     extend(graph, topology.batch(CHAIN, NOW), heard=NOW, checked=True)
-    route_map = RouteMap(graph)
+    route_map = RouteMap.of(graph)
     whole, pieces = [], []
     ends = [(topology.node_id(a), topology.node_id(b)) for a, b in zip(range(90), range(100, 190), strict=True)]
     for source, destination in ends:
