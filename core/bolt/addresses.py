@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,6 +17,8 @@ _DATA_BYTES = {IPV4: 6, IPV6: 18, TORV2: 12, TORV3: 37}
 _PORT_BYTES = 2
 _TORV3_NAME_BYTES = 35
 _MAX_PORT = 65_535
+_MOST_READ = 1_000
+"""Descriptors read of one announcement: 65,535 bytes hold 16,000, and reading those holds up whoever reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Descriptor:
 
     type: int
     data: bytes
-    """What follows the type. Where an unknown type begins nobody knows its length: all the rest is its data."""
+    """What follows the type. An unknown type's length nobody knows, so all the rest is its data; so it is with what
+    stands beyond the first thousand."""
 
     def encode(self) -> bytes:
         """OutOfRange for a type that is no byte."""
@@ -34,10 +37,17 @@ class Descriptor:
         return self.type.to_bytes(1, "big") + self.data
 
     @property
+    def is_known(self) -> bool:
+        """Of a type of BOLT 7 and as long as such a one is."""
+        if self.type == DNS:
+            return len(self.data) == 1 + self.data[0] + _PORT_BYTES if self.data else False
+        return len(self.data) == _DATA_BYTES.get(self.type)
+
+    @property
     def address(self) -> Address | None:
         """Where it can be dialled; None for unknown types, version 2 onions, port 0 and names that are none."""
         port = int.from_bytes(self.data[-_PORT_BYTES:], "big")
-        if self.type not in (IPV4, IPV6, TORV3, DNS) or not port:
+        if not self.is_known or self.type == TORV2 or not port:
             return None
         body = self.data[:-_PORT_BYTES]
         if self.type == TORV3:
@@ -90,7 +100,9 @@ def decode_descriptors(data: bytes) -> tuple[Descriptor, ...]:
     found: list[Descriptor] = []
     while reader.remaining:
         type_ = reader.u8()
-        if type_ == DNS:
+        if len(found) >= _MOST_READ:
+            body = reader.rest()
+        elif type_ == DNS:
             length = reader.u8()
             body = length.to_bytes(1, "big") + reader.take(length + _PORT_BYTES)
         elif type_ in _DATA_BYTES:
@@ -127,6 +139,6 @@ def usable(descriptors: Iterable[Descriptor]) -> tuple[Address, ...]:
     return tuple(found)
 
 
-def may_be_forwarded(descriptors: Iterable[Descriptor]) -> bool:
-    """BOLT 7: an announcement of more than one DNS name MUST NOT be forwarded."""
-    return sum(descriptor.type == DNS for descriptor in descriptors) <= 1
+def may_be_forwarded(descriptors: Sequence[Descriptor]) -> bool:
+    """BOLT 7: an announcement of more than one DNS name MUST NOT be forwarded; nor is one too long to tell."""
+    return len(descriptors) <= _MOST_READ and sum(descriptor.type == DNS for descriptor in descriptors) <= 1

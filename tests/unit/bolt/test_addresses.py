@@ -126,3 +126,21 @@ def test_whatever_is_read_is_written_again(data: bytes) -> None:
     assert encode_descriptors(found) == data
     for address in usable(found):
         assert usable([Descriptor.of(address)]) == (address,)
+
+
+def test_of_a_flood_of_addresses_a_thousand_are_read_and_all_kept() -> None:
+    data = bytes.fromhex(V4) * 1000
+    assert len(usable(decode_descriptors(data))) == 1000
+    assert may_be_forwarded(decode_descriptors(data))
+    for more in (bytes.fromhex(V4) * 2, bytes.fromhex(NAME) * 2, b"\x01"):
+        found = decode_descriptors(data + more)
+        assert len(found) == 1001
+        assert len(usable(found)) == 1000
+        assert encode_descriptors(found) == data + more
+        assert not may_be_forwarded(found)
+
+
+def test_a_descriptor_of_the_wrong_length_is_no_address() -> None:
+    for wrong in (Descriptor(1, bytes(5) + b"\x01" * 2), Descriptor(5, b""), Descriptor(5, b"\x02a\x26\x07")):
+        assert not wrong.is_known
+        assert wrong.address is None
