@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -82,9 +83,14 @@ class _Worker(asyncio.SubprocessProtocol):
         cast("asyncio.WriteTransport", self._transport.get_pipe_transport(_STDIN)).write(job.frame)
 
     def kill(self) -> None:
-        if self._transport is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._transport.kill()
+        if self._transport is None or self._transport.get_returncode() is not None:
+            return
+        if sys.platform == "win32":
+            self._transport.kill()
+            return
+        # Not by the transport: it looks first whether the process has ended, and takes its exit code from asyncio then.
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: the latter for a zombie
+            os.kill(self._transport.get_pid(), signal.SIGKILL)
 
     # -- what asyncio calls
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from coincurve import PrivateKey
@@ -67,6 +69,32 @@ async def test_killed_workers_are_replaced_and_nothing_is_lost() -> None:
                 os.kill(pid, signal.SIGKILL)
             assert await work == EXPECTED * 4
             await _until(lambda before=before: len(set(verifier.pids) - set(before)) == 2)  # type: ignore[misc]
+
+
+async def test_what_a_dead_worker_had_waits_for_a_place_like_everything_else() -> None:
+    async with Verifier.start(2) as verifier:
+        await verifier.verify(PATTERN)
+        stopped, killed = verifier.pids
+        for pid in verifier.pids:
+            os.kill(pid, signal.SIGSTOP)
+        work = asyncio.ensure_future(verifier.verify(PATTERN))
+        await asyncio.sleep(0)
+        survivor = next(worker for worker in verifier._workers if worker.pid == stopped)
+        os.kill(killed, signal.SIGKILL)
+        await _until(lambda: killed not in verifier.pids)
+        assert len(survivor.jobs) == BATCHES_A_WORKER
+        os.kill(stopped, signal.SIGCONT)
+        assert await work == EXPECTED
+
+
+async def test_exit_codes_are_asyncios_to_collect(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(20):
+        async with Verifier.start(2) as verifier:
+            await verifier.verify([GOOD, GOOD])
+            for pid in verifier.pids:
+                os.kill(pid, signal.SIGTERM)
+            await asyncio.sleep(0)
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_an_idle_worker_that_dies_is_replaced_however_often() -> None:
@@ -133,6 +161,22 @@ async def test_a_program_that_never_gets_ready_is_not_started_for_ever() -> None
         await _until(lambda: not verifier.pids)
 
 
+async def test_only_failures_in_a_row_count_before_it_is_ready(tmp_path: Path) -> None:
+    lives = (
+        "import pathlib, sys; lived = pathlib.Path(sys.argv[1]); life = len(lived.read_bytes())\n"
+        "lived.write_bytes(bytes(life + 1))\n"
+        "if life in (0, 1, 3, 4): sys.exit('stillborn')\n"
+        "sys.stdout.buffer.write(bytes(2)); sys.stdout.flush(); sys.stdin.buffer.read(100)\n"
+        "if life == 2: sys.exit('died at work')\n"
+        "sys.stdout.buffer.write(b'\\0\\1\\0'); sys.stdout.flush(); sys.stdin.buffer.read()\n"
+    )
+    lived = tmp_path / "lived"
+    lived.write_bytes(b"")
+    async with Verifier.start(1, command=[*_python(lives), str(lived)]) as verifier:
+        assert await verifier.verify([bytes(200)]) == [Verdict.VALID]
+    assert lived.stat().st_size == 6
+
+
 async def test_a_program_that_is_not_there() -> None:
     with pytest.raises(VerificationFailed, match="No such file"):
         async with Verifier.start(1, command=["/nowhere/leyden"]):
@@ -154,8 +198,11 @@ async def test_closing_ends_the_workers_and_those_who_wait() -> None:
             os.kill(pid, signal.SIGSTOP)
         works = [asyncio.ensure_future(verifier.verify(PATTERN)) for _ in range(3)]
         await asyncio.sleep(0)
-    for result in await asyncio.gather(*works, return_exceptions=True):
-        assert isinstance(result, VerificationFailed)
+    results = await asyncio.gather(*works, return_exceptions=True)
+    assert all(isinstance(result, VerificationFailed) for result in results)
+    works.clear()
+    results.clear()
+    gc.collect()  # asyncio says of a failure that nobody looked at when it is collected
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
