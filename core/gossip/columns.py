@@ -67,6 +67,7 @@ class Table:
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.records: Records = np.zeros(0, dtype)
+        self._zeros = np.zeros((), dtype)
         self.used = 0
         """Rows from here on were never given out."""
         self._free: list[int] = []
@@ -90,7 +91,7 @@ class Table:
 
     def give_back(self, row: int) -> None:
         """The row may be used again."""
-        self.records[row] = np.zeros((), self.records.dtype)
+        self.records[row] = self._zeros
         self._free.append(row)
 
     def reserve(self, count: int) -> None:
@@ -107,7 +108,7 @@ class ChannelIndex:
     """Short channel id to row: a sorted array for most, a dictionary for those that came since it was sorted.
 
     Six bytes a direction, where a dictionary of them all takes 57; and ranges of blocks come for nothing. A removed
-    channel stays in the array until the next sorting: who asks compares the row's own id.
+    channel stays in both until the next sorting: who asks compares the row's own id.
     """
 
     MOST_RECENT = 2048
@@ -146,9 +147,6 @@ class ChannelIndex:
         """Gives whether it is time to sort."""
         self._recent[short_channel_id] = row
         return len(self._recent) >= self.MOST_RECENT
-
-    def discard(self, short_channel_id: int) -> None:
-        self._recent.pop(short_channel_id, None)
 
     def add_many(self, short_channel_ids: NDArray[np.uint64], rows: Rows, channels: Table) -> None:
         """Ids that are not in it; sorts."""

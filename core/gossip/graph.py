@@ -48,6 +48,7 @@ FORGET_AFTER_BLOCKS = 72
 _MAX_INTERNED = 256
 _ALIAS_BYTES = 32
 _LAST_SCID = 2**64 - 1
+_NO_UPDATE = np.zeros((), DIRECTION)
 _STATE_OF_TRUST = {Trust.CHECKED: LIVE | CHECKED, Trust.UNCHECKED: LIVE, Trust.OVERLAY: LIVE | OVERLAY}
 
 
@@ -237,7 +238,7 @@ class Graph:
         row = self.row_of(short_channel_id)
         return Removal() if row is None else self._remove_rows([row])
 
-    def prune(self, now: int, height: int | None = None, *, spare: bytes | None = None, most: int = 256) -> Removal:
+    def prune(self, now: int, height: int | None = None, *, spare: bytes | None = None, most: int = 128) -> Removal:
         """Take out what is dead: at most `most` channels at once, so call again until there are none.
 
         Dead is what either end has not refreshed for 14 days, `now` being seconds since the epoch (an announcement
@@ -377,32 +378,30 @@ class Graph:
         scids: list[int] = []
         gone: list[bytes] = []
         offsets: list[int] = []
+        directions = self.direction_table.records
+        of_directions = directions["offset"]
         for row in rows:
-            record = self.channel_table.records[row]
-            short_channel_id = int(record["short_channel_id"])
-            ends = (int(record["node_1"]), int(record["node_2"]))
+            short_channel_id, node_1, node_2, _sat, offset, _heard, state = self.channel_table.records[row].item()
             scids.append(short_channel_id)
-            offsets.append(int(record["offset"]))
-            offsets += self.direction_table.records["offset"][2 * row : 2 * row + 2].tolist()
+            offsets += [offset, int(of_directions[2 * row]), int(of_directions[2 * row + 1])]
             self.channel_count -= 1
-            self.checked_count -= bool(record["state"] & CHECKED)
+            self.checked_count -= bool(state & CHECKED)
             self.channel_table.give_back(row)
-            self.direction_table.records[2 * row : 2 * row + 2] = np.zeros((), DIRECTION)
+            directions[2 * row : 2 * row + 2] = _NO_UPDATE
             self._features.pop(row, None)
             self._dying.pop(row, None)
-            self.index.discard(short_channel_id)
-            for end in ends:
+            for end in (node_1, node_2):
                 self._leave_node(end, gone, offsets)
             self.changes.removed(short_channel_id)
             self.version += 1
         return Removal(tuple(scids), tuple(gone), tuple(offset for offset in offsets if offset))
 
     def _leave_node(self, row: int, gone: list[bytes], offsets: list[int]) -> None:
-        record = self.node_table.records[row]
-        record["channels"] -= 1
-        if record["channels"]:
+        counts = self.node_table.records["channels"]
+        counts[row] -= 1
+        if counts[row]:
             return
-        offsets.append(int(record["offset"]))
+        offsets.append(int(self.node_table.records["offset"][row]))
         node_id = self.node_ids[row]
         gone.append(node_id)
         del self.node_rows[node_id]
