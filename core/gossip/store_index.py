@@ -229,7 +229,7 @@ class Audit:
         numbers, scids, ones, twos = self._channels.numbers, *map(self._channels.column, range(3))
         ended = ends.number_of(scids) > numbers
         channels = _Named(numbers, scids).last()
-        is_last = np.isin(numbers, channels.number)
+        is_last = channels.number_of(scids) == numbers
         alive = is_last & ~ended
         wrong = [numbers[alive & deleted[numbers]]]
         over = [numbers[ended & ~deleted[numbers]]]
@@ -256,7 +256,7 @@ class Audit:
     def _updates_restored(self, deleted: NDArray[np.bool_], living: _Named, ends: _Named) -> Numbers:
         """The newest of a direction, marked though its channel lives."""
         numbers, scids, keys = self._updates.numbers, self._updates.column(0), self._updates.column(1)
-        newest = np.isin(numbers, _Named(numbers, keys).last().number)
+        newest = _Named(numbers, keys).last().number_of(keys) == numbers
         lives = living.number_of(scids) >= 0
         return numbers[newest & lives & deleted[numbers] & (ends.number_of(scids) < numbers)]
 

@@ -129,6 +129,8 @@ class _Walk:
             reason = walker.problem or "the file is empty"
             aside = FileDamaged(path=self._path, set_aside=set_aside(self._path), reason=reason)
             return StoreReport(StoreCounts(), lost_bytes=walker.size, damage=aside), StoreIndex.joined([])
+        with profile_errors(self._path):
+            temporary_of(self._path).unlink(missing_ok=True)  # of a compaction that was killed
         verdict = self._audit.verdict(index, all_read=walker.all_read)
         index = index.with_marks(verdict)
         changes = [(repair.offset, repair.content) for repair in walker.repairs] + _marks(index, verdict)
