@@ -256,8 +256,8 @@ class Audit:
     def _updates_restored(self, deleted: NDArray[np.bool_], living: _Named, ends: _Named) -> Numbers:
         """The newest of a direction, marked though its channel lives."""
         numbers, scids, keys = self._updates.numbers, self._updates.column(0), self._updates.column(1)
-        newest = _Named(numbers, keys).last().number_of(keys) == numbers
-        lives = living.number_of(scids) >= 0
+        newest: NDArray[np.bool_] = _Named(numbers, keys).last().number_of(keys) == numbers
+        lives: NDArray[np.bool_] = living.number_of(scids) >= 0
         return numbers[newest & lives & deleted[numbers] & (ends.number_of(scids) < numbers)]
 
     def _updates_over(self, deleted: NDArray[np.bool_], ends: _Named) -> Numbers:

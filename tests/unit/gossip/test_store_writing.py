@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import resource
 import signal
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -216,29 +216,27 @@ async def test_a_full_disk_is_told_and_leaves_whole_records(path: Path) -> None:
     await store.aclose()
 
 
-async def test_whoever_reads_meanwhile_sees_a_batch_as_a_whole(path: Path) -> None:
+async def test_a_batch_is_marked_as_completed_when_all_of_it_is_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = await open_gossip_store(path)
     await store.append([(node(0), 0)])
-    seen: set[int] = set()
-    done = threading.Event()
+    length, seen = path.stat().st_size, []
+    write = os.write
 
-    def look() -> None:
-        while not done.is_set():
-            content, start, count = path.read_bytes(), 1, 0
-            while start < len(content) and HEADER.unpack_from(content, start)[0] & FLAG_COMPLETED:
-                start += HEADER.size + HEADER.unpack_from(content, start)[1]
-                count += 1
-            assert start <= len(content)
-            seen.add(count)
+    def look(handle: int, content: memoryview) -> int:
+        seen.append(path.read_bytes()[length:])
+        return write(handle, content[:500])
 
-    looking = asyncio.ensure_future(asyncio.to_thread(look))
-    for _ in range(40):
-        await store.append([(node(number), 1) for number in range(200)])
-    done.set()
-    await looking
+    monkeypatch.setattr("core.gossip.store_file.os.write", look)
+    await store.append([(node(number), 1) for number in range(20)])
+    monkeypatch.undo()
     await store.aclose()
-    assert len(seen) > 3
-    assert {(count - 2) % 200 for count in seen} == {0}
+    content = path.read_bytes()[length:]
+    assert len(seen) > 5
+    assert {part[0] for part in seen[1:]} == {0}, "whoever reads stops there"
+    assert seen[-1][1:] == content[1:]
+    assert content[0] == FLAG_COMPLETED >> 8
 
 
 @pytest.mark.parametrize("version", [9, 10, 13, 14, 15, 17])
