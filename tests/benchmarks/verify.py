@@ -9,7 +9,8 @@ who hears of a node for the first time. `ours, N` goes through `Verifier` from m
 four callers; its workers are fresh in each round, so no key is known from the last one.
 
 Two figures a row: by the processor time of all processes involved, the median of interleaved rounds; and by the clock,
-the best round, since other work on the machine can only take from that.
+the best round, since other work on the machine can only take from that. `idle` is the share of the time in which a
+worker neither ran nor waited for a core, but for something to do; Linux tells, and other work does not lengthen it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -42,6 +44,8 @@ class Rate(NamedTuple):
 
     wall: float
     processor: float
+    idle: float = 0.0
+    """Of the workers' time, 0 to 1."""
 
 
 def records_of(network: Network) -> list[Record]:
@@ -127,10 +131,20 @@ async def ours(records: Sequence[Record], signatures: int, workers: int, batch: 
             for piece in batches:
                 assert all(await verifier.verify(piece))
 
-        spent, began = _processor_time(verifier.pids), time.perf_counter()
+        pids = verifier.pids
+        spent, busy, began = _processor_time(pids), _busy(pids), time.perf_counter()
         await asyncio.gather(*(caller() for _ in range(_CALLERS)))
         wall = time.perf_counter() - began
-        return Rate(signatures / wall, signatures / (_processor_time(verifier.pids) - spent))
+        idle = 1 - (_busy(pids) - busy) / (wall * workers)
+        return Rate(signatures / wall, signatures / (_processor_time(pids) - spent), idle)
+
+
+def _busy(pids: Iterable[int]) -> float:
+    """Seconds in which the processes ran or waited for a core."""
+    if not sys.platform.startswith("linux"):
+        return 0.0
+    told = [Path(f"/proc/{pid}/schedstat").read_text().split() for pid in pids]
+    return sum(int(ran) + int(waited) for ran, waited, _ in told) / 1e9
 
 
 def _processor_time(pids: Iterable[int]) -> float:
@@ -165,7 +179,11 @@ def main() -> None:
         for name, run in rows.items():
             rates[name].append(run())
     figures = {
-        name: Rate(max(run.wall for run in runs), statistics.median(run.processor for run in runs))
+        name: Rate(
+            max(run.wall for run in runs),
+            statistics.median(run.processor for run in runs),
+            statistics.median(run.idle for run in runs),
+        )
         for name, runs in rates.items()
     }
     for name, rate in figures.items():
@@ -174,6 +192,7 @@ def main() -> None:
             f" {rate.wall / figures[_PARSED].wall:>5.2f} x keys parsed"
             f"   processor {rate.processor:>9,.0f}/s {rate.processor / figures['bare'].processor:>5.2f} x bare"
             f" {rate.processor / figures[_PARSED].processor:>5.2f} x keys parsed"
+            f"   idle {rate.idle:.1%}"
         )
     print(f"bar: {BAR} x bare")
 
