@@ -149,7 +149,10 @@ class ChannelIndex:
         return len(self._recent) >= self.MOST_RECENT
 
     def add_many(self, short_channel_ids: NDArray[np.uint64], rows: Rows, channels: Table) -> None:
-        """Ids that are not in it; sorts."""
+        """Ids that are not in it."""
+        if len(self._recent) + len(rows) < self.MOST_RECENT:
+            self._recent.update(zip(short_channel_ids.tolist(), rows.tolist(), strict=True))
+            return
         self._ids = np.concatenate([self._ids, short_channel_ids])
         self._rows = np.concatenate([self._rows, rows.astype(np.int32)])
         self.sort(channels)

@@ -101,7 +101,10 @@ def slices(batch: Batch) -> Iterator[Batch]:
 
 
 def extend(graph: Graph, batch: Batch, *, heard: int, checked: bool) -> Taken:
-    """Apply a batch; nothing in it can make this fail. `heard` is now, in seconds since the epoch."""
+    """Apply a batch; nothing in it can make this fail. `heard` is now, in seconds since the epoch.
+
+    `checked`: the chain has the funding outputs of those announcements that have a capacity.
+    """
     raw = np.frombuffer(batch.raw, np.uint8)
     taken = Taken(
         _announcements(graph, raw, batch, heard, checked=checked),
@@ -135,13 +138,14 @@ def _announcements(graph: Graph, raw: NDArray[np.uint8], batch: Batch, heard: in
     records["capacity_sat"][rows] = capacities[news]
     records["offset"][rows] = _offsets(starts[news], batch.base)
     records["heard"][rows] = heard
-    records["state"][rows] = LIVE | CHECKED if checked else LIVE
+    seen = capacities[news] != 0 if checked else np.zeros(len(news), bool)
+    records["state"][rows] = np.where(seen, LIVE | CHECKED, LIVE)
     for at in np.flatnonzero(features[news]).tolist():
         start = int(starts[news[at]]) + _FEATURES_AT + 2
         graph.keep_features(int(rows[at]), raw[start : start + int(features[news[at]])].tobytes())
     graph.index.add_many(ids[news], rows, graph.channel_table)
     graph.channel_count += len(news)
-    graph.checked_count += len(news) if checked else 0
+    graph.checked_count += int(seen.sum())
     graph.changes.many_added(ids[news].tolist())
     return len(news)
 

@@ -37,9 +37,9 @@ def load(batch: Batch) -> tuple[Graph, float]:
     """The graph, and the longest that a slice took, in seconds."""
     graph, longest = Graph(CHAIN), 0.0
     for part in slices(batch):
-        began = time.perf_counter()
+        began = time.thread_time()
         extend(graph, part, heard=NOW, checked=True)
-        longest = max(longest, time.perf_counter() - began)
+        longest = max(longest, time.thread_time() - began)
     return graph, longest
 
 
