@@ -76,6 +76,7 @@ def test_an_update_lies_as_the_specification_says() -> None:
     )
     assert UPDATE.encode().hex() == expected
     assert (UPDATE.direction, UPDATE.disabled, UPDATE.dont_forward) == (1, True, False)
+    assert not replace(UPDATE, channel_flags=1).disabled
     other = replace(UPDATE, channel_flags=0xFC, message_flags=2)
     assert (other.direction, other.disabled, other.dont_forward) == (0, False, True)
 
@@ -138,6 +139,11 @@ def test_another_type_is_refused(value: Any) -> None:
 def test_what_fits_no_field_is_not_written(wrong: Any) -> None:
     with pytest.raises(OutOfRange):
         wrong.encode()
+
+
+def test_a_message_as_long_as_the_transport_carries_is_written() -> None:
+    rest = bytes(MAX_MESSAGE_BYTES - len(UPDATE.encode()))
+    assert len(replace(UPDATE, rest=rest).encode()) == MAX_MESSAGE_BYTES
 
 
 def test_addresses_that_do_not_fill_their_length_are_refused() -> None:
@@ -297,3 +303,4 @@ def test_the_checksum_changes_with_the_terms_alone() -> None:
         assert update_checksum(replace(UPDATE, **change).encode()) != same
     with pytest.raises(Truncated):
         update_checksum(UPDATE.encode()[:109])
+    assert update_checksum(UPDATE.encode()[:110]) == crc32c(UPDATE.encode()[66:106])
