@@ -8,10 +8,11 @@ import pytest
 
 from core.gossip import store
 from core.gossip.graph import Graph
-from core.gossip.graph_loading import load_graph
+from core.gossip.graph_loading import batch_of, load_graph
 from core.gossip.graph_values import Trust
 from core.gossip.store import open_gossip_store
 from core.gossip.store_format import CURRENT_VERSION, FLAG_COMPLETED, FLAG_DELETED, encode_record
+from core.gossip.store_walk import Batch
 from tests.support.clock import ManualClock
 from tests.unit.gossip.graphs import CHAIN, channel, node, node_id, scid, update
 
@@ -55,3 +56,15 @@ async def test_what_is_stored_is_known_at_its_offset(
     assert first.policies[1].offset == offsets["update"]
     assert announced.announced.offset == offsets["node"]
     assert graph.checked_count == 1
+
+
+def test_what_is_deleted_is_passed_over() -> None:
+    messages = [channel(1, 10, 20).encode(), update(1, 0).encode(), node(10).encode()]
+    content, starts = b"", []
+    for message in messages * 2:
+        record = encode_record(message, 0, FLAG_COMPLETED | FLAG_DELETED * (len(starts) < 3))
+        content += record
+        starts.append(len(content) - len(message))
+    batch = batch_of(Batch(content, 0, starts))
+    for spans, start in zip((batch.announcements, batch.updates, batch.nodes), starts[3:], strict=True):
+        assert spans[:, 0].tolist() == [start]
