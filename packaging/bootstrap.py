@@ -46,7 +46,7 @@ NPM_COUNTERPARTS = {"ldk": "LDK, a peer to test against", "bcoin": "bcoin, a Bit
 """Folders of packaging/counterparts, each with its own package.json and lock."""
 PYTHON_COUNTERPARTS = ("pyln", "electrumx")
 """Core Lightning's packages and an Electrum server, each in a virtual environment of its own, for its own pins."""
-ENDURANCE = ("hostility", "rotation")
+ENDURANCE = ("gossip_store", "hostility", "rotation")
 """What of tests/endurance is run; the rest is what these stand on."""
 
 QUIET_NPM = ("--no-audit", "--no-fund", "--loglevel=error")
