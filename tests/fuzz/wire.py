@@ -7,7 +7,7 @@ from collections.abc import Callable
 import atheris
 
 with atheris.instrument_imports(include=["core"]):
-    from core.bolt import address, features, messages, wire
+    from core.bolt import address, features, gossip, gossip_queries, messages, wire
     from core.bolt.networks import NETWORKS
 
 from tests.fuzz.harness import Source, Surprise, fuzz
@@ -20,6 +20,15 @@ KINDS = (
     messages.Pong,
     messages.PeerStorage,
     messages.PeerStorageRetrieval,
+    gossip.ChannelAnnouncement,
+    gossip.NodeAnnouncement,
+    gossip.ChannelUpdate,
+    gossip.AnnouncementSignatures,
+    gossip_queries.QueryShortChannelIds,
+    gossip_queries.ReplyShortChannelIdsEnd,
+    gossip_queries.QueryChannelRange,
+    gossip_queries.ReplyChannelRange,
+    gossip_queries.GossipTimestampFilter,
 )
 
 
