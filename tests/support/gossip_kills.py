@@ -23,7 +23,7 @@ from core.gossip.store import GossipStore, open_gossip_store
 from tests.unit.gossip.stores import node
 
 BATCH = 60
-_COMPACT_SHARE = 0.25
+_COMPACT_SHARE = 0.03
 _LONGEST_S = 0.25
 _NUMBER_AT, _STAMP_AT = 72 + 29, 68
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.gossip.store import GossipStore, open_gossip_store
-from core.gossip.store_format import FLAG_COMPLETED, FLAG_DELETED, HEADER, STORE_ID, delete_channel
-from tests.unit.gossip.stores import VERSION, live, network, node, record, store, update, walked
+from core.gossip.store_format import FLAG_COMPLETED, FLAG_DELETED, HEADER, STORE_ID, delete_channel, encode_record
+from tests.unit.gossip.stores import VERSION, announcement, live, network, node, record, store, update, walked
 
 PLACES = 1000
 UUID = STORE_ID.to_bytes(2, "big")
@@ -139,6 +139,18 @@ async def test_every_mark_of_deletion_that_has_no_reason_is_taken_back(tmp_path:
             flipped += 1
         start += HEADER.size + length
     assert flipped > 80
+
+
+async def test_a_node_that_had_a_channel_all_along_was_not_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "gossip_store"
+    head = VERSION + b"".join(encode_record(each, 1) for each in (node(5), announcement(1, 4, 5), node(4)))
+    gone = encode_record(node(4), 1, FLAG_COMPLETED | FLAG_DELETED)
+    path.write_bytes(head[: -len(gone)] + gone)
+    assert (await open_gossip_store(path)).report.restored == 1
+    assert path.read_bytes() == head
+    first = encode_record(node(5), 1, FLAG_COMPLETED | FLAG_DELETED)
+    path.write_bytes(VERSION + first + head[1 + len(first) :])
+    assert (await open_gossip_store(path)).report.restored == 0, "its channel may have come later"
 
 
 async def test_a_deletion_that_a_kill_interrupted_is_seen_to_its_end(tmp_path: Path) -> None:

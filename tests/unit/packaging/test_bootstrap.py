@@ -69,12 +69,12 @@ def test_fuzz_tells_where_it_cannot_run(bootstrap: ModuleType, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], [["hostility"], ["rotation"]]),
+        ([], [["gossip_store"], ["hostility"], ["rotation"]]),
         (["rotation"], [["rotation"]]),
         (["hostility", "--seconds", "5"], [["hostility", "--seconds", "5"]]),
     ],
 )
-@pytest.mark.parametrize(("codes", "code"), [([1, 0], 1), ([-9, 0], 9), ([0, 0], 0)])
+@pytest.mark.parametrize(("codes", "code"), [([1, 0, 0], 1), ([-9, 0, 1], 9), ([0, 0, 0], 0)])
 def test_endurance_runs_all_or_one_and_ends_as_the_worst(
     bootstrap: ModuleType,
     monkeypatch: pytest.MonkeyPatch,
@@ -97,7 +97,9 @@ def test_endurance_runs_all_or_one_and_ends_as_the_worst(
 
 
 def test_every_endurance_run_that_is_named_can_be_run(bootstrap: ModuleType) -> None:
-    with pytest.raises(bootstrap.NotPossible, match=r"no endurance run 'sleep'; there are hostility, rotation"):
+    with pytest.raises(
+        bootstrap.NotPossible, match=r"no endurance run 'sleep'; there are gossip_store, host"
+    ):
         bootstrap.endurance(["sleep"])
     for name in bootstrap.ENDURANCE:
         assert "def main(" in (ROOT / "tests" / "endurance" / f"{name}.py").read_text()
