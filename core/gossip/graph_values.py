@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from core.base.events import Event
-from core.bolt.wire import ShortChannelId
+from core.bolt.address import Address
+from core.bolt.addresses import decode_descriptors, usable
+from core.bolt.wire import ShortChannelId, WireError
 
 
 class Trust(Enum):
@@ -96,6 +98,13 @@ class Announced:
     """Address descriptors as announced (BOLT 7)."""
     offset: int
     """Of the announcement in the store; 0 for nowhere."""
+
+    def dialable(self) -> tuple[Address, ...]:
+        """Where it says that it can be reached, in its order; none when what it says cannot be read."""
+        try:
+            return usable(decode_descriptors(self.addresses))
+        except WireError:
+            return ()
 
 
 @dataclass(frozen=True, slots=True)
