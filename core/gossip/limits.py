@@ -26,3 +26,54 @@ SEEN_GENERATIONS = 10
 SEEN_A_GENERATION = 19_000
 """Records remembered as seen: the last 171,000 to 190,000, a few more than the whole network has. A set of so many
 numbers is just below its next growth, and making, growing or dropping one takes less than a millisecond."""
+
+BATCH_TO_VERIFY = 256
+"""Records that ingest takes at once: worth a call of each worker, and half a second's share of a full sync at most."""
+
+UNVERIFIED_A_PEER = 1_024
+"""Records of one peer that may wait for their verdict; with more it is not read until half of them have one."""
+UNVERIFIED = 8_192
+"""The same of all peers, a few megabytes; beyond it each may have no more than the next number."""
+UNVERIFIED_A_PEER_IN_A_CROWD = 64
+
+UNCHECKED_A_PEER = 80_000
+"""Channels that one peer may bring while the chain is not asked: anybody can sign any number of them. A whole network
+and half of another."""
+UNCHECKED = 120_000
+"""The same in all, overlay included."""
+
+OLDEST_UPDATE_S = 14 * 24 * 3600
+FURTHEST_AHEAD_S = 24 * 3600
+"""Timestamps of updates that are taken lie between, measured from now (Core Lightning)."""
+
+STREAMING_PEERS = 5
+"""How many peers send us what is new: one may be silent about something, five hardly are (Core Lightning: up to 10)."""
+BACKLOG_S = 600
+"""What a streaming peer is asked for from before now (Core Lightning)."""
+CHECK_INTERVAL_S = 3_600.0
+"""How often one peer is asked for the whole list, in case that something was missed."""
+ROTATE_INTERVAL_S = 1_500.0
+"""How often the streaming peer that told the least gives its place to another."""
+ANSWER_TIMEOUT_S = 60.0
+"""How long a peer may be silent in the middle of an answer until another one is asked."""
+IDS_A_QUERY = 1_000
+"""Channels asked for at once: up to 900 KB, which is sent within seconds, so that a timeout means something."""
+LISTED_CHANNELS = 1_000_000
+"""Short channel ids that one answer may name, twenty times mainnet; a peer that names more is not listened to."""
+
+SERVED_AT_ONCE = 32
+"""Channels, or nodes, read from the store in one piece for a peer that asked."""
+SERVED_BYTES_S = 1_000_000.0
+"""What is served to one peer (Core Lightning)."""
+SERVED_UNSENT_BYTES = 16 * 1024
+"""Nothing more is served while so much is unsent. Far below where the peer core stops to read a peer that does not:
+two nodes that serve each other would wait for each other otherwise."""
+QUERIES_WAITING = 4
+"""Range queries that one peer may have waiting; with more it is warned and they are passed over."""
+BROADCAST_INTERVAL_S = 60.0
+"""BOLT 7: what is new goes out once in 60 seconds, to each peer at a moment of its own."""
+RECENT = 20_000
+"""New messages kept for those that are still to be sent them; who lags behind asks for the list."""
+ECHO_GENERATIONS = 2
+ECHO_A_GENERATION = 2_048
+"""Messages that a peer sent us, remembered so that they are not sent back to it."""

@@ -34,6 +34,11 @@ class Seen:
         self._generations[0].add(digest)
         return True
 
+    def is_new(self, message: bytes) -> bool:
+        """Whether `message` is not among those remembered."""
+        digest = hash(message)
+        return not any(digest in generation for generation in self._generations)
+
     def forget(self, message: bytes) -> None:
         """Let `message` come again: it could not be judged after all. Without effect when it is not there."""
         digest = hash(message)

@@ -1,4 +1,4 @@
-"""Gossip messages while no graph is served: announcements pass by, queries are answered with nothing.
+"""Gossip messages go to who keeps the graph. Without one announcements pass by, queries are answered with nothing.
 
 BOLT 7 makes the query messages part of every node, whatever bit 7 says: the receiver of `query_channel_range` MUST
 respond, and the answer to `query_short_channel_ids` MUST end with `reply_short_channel_ids_end`. A peer that never
@@ -69,14 +69,23 @@ def accept_filter(session: Session, message: bytes) -> None:
 
 def kind_of(type_: int) -> Kind:
     """Whose budget a message of BOLT 7 counts for: what asks for an answer is dearer."""
-    return Kind.QUERY if type_ in (261, 263) else Kind.GOSSIP
+    return Kind.QUERY if type_ in (261, 263, 265) else Kind.GOSSIP
 
 
 def handlers() -> dict[int, Handler]:
     """For the dispatch table: types 256 to 265 (BOLT 7), `announcement_signatures` apart."""
-    return {
+    without_graph: dict[int, Handler] = {
         **dict.fromkeys(_SHORTEST, look_at_length),
         261: answer_short_channel_ids,
         263: answer_channel_range,
         265: accept_filter,
     }
+    return {type_: _handed_over(handler) for type_, handler in without_graph.items()}
+
+
+def _handed_over(without_graph: Handler) -> Handler:
+    def handle(session: Session, message: bytes) -> None:
+        if not session.take_gossip(message):
+            without_graph(session, message)
+
+    return handle

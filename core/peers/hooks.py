@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from core.peers.values import PeerInfo
+
+if TYPE_CHECKING:
+    from core.peers.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,19 @@ class PeerHooks(Protocol):
 
     def custom_message(self, peer_id: bytes, message: bytes, done: Callable[[], None]) -> bool:
         """A custom message came. False when nobody looks at it; otherwise its peer is not read until `done`."""
+
+
+class GossipListener(Protocol):
+    """Who keeps the network graph. Called in the loop; to return at once."""
+
+    def connected(self, peer: Session) -> None:
+        """Both inits are exchanged."""
+
+    def disconnected(self, peer: Session) -> None:
+        """The connection has ended."""
+
+    def heard(self, peer: Session, message: bytes) -> None:
+        """A message of BOLT 7 came, types 256 to 265 without `announcement_signatures`, within the peer's budget."""
 
 
 class NoHooks:

@@ -16,7 +16,7 @@ from core.bolt.networks import Network
 from core.bolt.types import MESSAGE_TYPES
 from core.bolt.wire import MAX_MESSAGE_BYTES
 from core.peers.bans import Ban, Bans, banned_node, covers
-from core.peers.bootstrap import AddressSources, DnsBootstrap
+from core.peers.bootstrap import AddressSources, Announced, DnsBootstrap, nothing_announced
 from core.peers.budget import LoopBudget
 from core.peers.closed import ClosedConnection
 from core.peers.crowd import least_useful, origin_of
@@ -39,7 +39,7 @@ from core.peers.errors import (
     PongTooLong,
     UnknownPeer,
 )
-from core.peers.hooks import NO_HOOKS, PeerHooks
+from core.peers.hooks import NO_HOOKS, GossipListener, PeerHooks
 from core.peers.keepalive import Keepalive
 from core.peers.listeners import Listeners
 from core.peers.proxy import led_by_onion
@@ -75,8 +75,10 @@ class PeerManager:
         bans: Bans | None = None,
         config: PeerConfig | None = None,
         hooks: PeerHooks = NO_HOOKS,
+        gossip: GossipListener | None = None,
         readiness: ChannelReadiness | None = None,
         bootstrap: DnsBootstrap | None = None,
+        announced: Announced = nothing_announced,
         resolver: Resolver = system_resolver,
         chance: random.Random | None = None,
     ) -> None:
@@ -94,11 +96,12 @@ class PeerManager:
         self._config = config
         sealed = config.proxy is not None and config.proxy.always  # nothing may be resolved here
         self.resolver = None if sealed else resolver  # None: names are the proxy's to resolve
-        self._sources = AddressSources(book, None if sealed or config.disable_dns else bootstrap)
+        seeds = None if sealed or config.disable_dns else bootstrap
+        self._sources = AddressSources(book, seeds, announced, remembers=not config.cln_strict)
         self._deadlines = Deadlines(clock)
         self._wiretap = Wiretap(bus, clock, max_messages=limits.ring_messages, max_bytes=limits.ring_bytes)
         self._context = SessionContext(
-            key, network, bus, clock, budget, config, self._deadlines, self._wiretap, owner=self, hooks=hooks
+            key, network, bus, clock, budget, config, self._deadlines, self._wiretap, self, hooks, gossip
         )
         self._survivors = Survivors(key.node_id, bus, self._deadlines)
         self._listeners = Listeners(network.default_port)
@@ -149,7 +152,6 @@ class PeerManager:
             raise OwnNodeId(node_id=node_id)
         if self._living(node_id) is None:
             self._refuse_banned(node_id, given)
-        if self._living(node_id) is None and not self._config.cln_strict:
             addresses = await self._sources.of(node_id, given)
         # Looked at after every wait: meanwhile the peer may have come by itself, and the node may have stopped.
         if self._closed:
@@ -402,12 +404,7 @@ class PeerManager:
             self._past[place] += count
         self.closed_connections.append(
             ClosedConnection(
-                self._clock.time(),
-                session.node_id,
-                session.address,
-                session.direction,
-                session.phase,
-                session.reason,
+                self._clock.time(), session.node_id, session.address, session.direction, session.phase, session.reason
             )
         )
         if not session.was_established:

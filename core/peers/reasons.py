@@ -35,6 +35,7 @@ class CloseCode(StrEnum):
     UNSUPPORTED_FEATURE = "a required feature that is not offered here"
     FEATURE_DEPENDENCY = "a feature without one it depends on"
     NO_COMMON_NETWORK = "no chain in common"
+    BAD_GOSSIP = "what it told of the network was false"
     PING_UNANSWERED = "a ping was not answered"
     NOT_READING = "what was sent to it is not being read"
     INTERNAL = "a fault of ours"
@@ -56,6 +57,7 @@ SOURCES: dict[CloseCode, str] = {
     CloseCode.UNSUPPORTED_FEATURE: "BOLT 1: an unknown even feature bit MUST close the connection",
     CloseCode.FEATURE_DEPENDENCY: "BOLT 1: a missing dependency MUST close the connection",
     CloseCode.NO_COMMON_NETWORK: "BOLT 1: without a common chain MAY close the connection",
+    CloseCode.BAD_GOSSIP: "BOLT 7: an invalid signature SHOULD be warned of and MAY close the connection",
     CloseCode.PING_UNANSWERED: "BOLT 1: ping, to find out whether the peer is still there",
     CloseCode.PEER_ERROR: "BOLT 1: error about the whole connection",
 }

@@ -23,7 +23,7 @@ from core.peers.deadlines import Deadline, Deadlines
 from core.peers.dispatch import HANDLERS
 from core.peers.errors import PeerNotConnected
 from core.peers.events import PeerNotice
-from core.peers.hooks import NO_HOOKS, PeerHooks, Refused
+from core.peers.hooks import NO_HOOKS, GossipListener, PeerHooks, Refused
 from core.peers.init_rules import Unacceptable, check_init, reachable_from_everywhere
 from core.peers.pings import Pings
 from core.peers.reasons import CloseCode, CloseReason, closed_by_them, closed_by_us, lost
@@ -80,11 +80,13 @@ class SessionContext:
     wiretap: Wiretap
     owner: SessionOwner
     hooks: PeerHooks = NO_HOOKS
+    gossip: GossipListener | None = None
+    """None: no graph is kept."""
 
     @property
     def features(self) -> bytes:
         """What our init offers."""
-        if self.config.offer_gossip_queries:
+        if self.config.offer_gossip_queries or self.gossip is not None:
             return combine(LEYDEN_FEATURES, from_bits([GOSSIP_QUERIES_BIT]))
         return LEYDEN_FEATURES
 
@@ -212,6 +214,30 @@ class Session:
         """Queue one message, its two type bytes included; order is kept, delivery is best effort."""
         self.transport.send(message)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Sent and not yet taken by the operating system."""
+        return self.transport.unsent_bytes
+
+    def hold_for_gossip(self, held: bool) -> None:
+        """Read nothing more of this peer, or go on: what it brought is still to be verified."""
+        self.transport.hold_for_gossip(held)
+
+    def take_gossip(self, message: bytes) -> bool:
+        """Hand a message to who keeps the graph; False when nobody does."""
+        listener = self._context.gossip
+        if listener is not None:
+            listener.heard(self, message)
+        return listener is not None
+
+    def warn(self, text: str) -> None:
+        """Tell the peer what was wrong; nothing follows."""
+        self.send(WarningMessage(ALL_CHANNELS, text.encode("ascii", "replace")).encode())
+
+    def refuse_gossip(self, text: str) -> None:
+        """BOLT 7: a false signature SHOULD be warned of, and the connection closed."""
+        self.warn_and_close(closed_by_us(CloseCode.BAD_GOSSIP, text), text)
+
     def dialling(self) -> None:
         """The loop has been asked to connect; told to who watches."""
         self._tell_progress()
@@ -247,7 +273,7 @@ class Session:
     def warn_and_close(self, reason: CloseReason, text: str) -> None:
         """Tell the peer what was wrong (a `warning` about the connection, which fails nothing), then close."""
         if self.reason is None:
-            self.send(WarningMessage(ALL_CHANNELS, text.encode("ascii", "replace")).encode())
+            self.warn(text)
         self.close(reason)
 
     def malformed(self, message: bytes) -> None:
@@ -355,6 +381,8 @@ class Session:
         _log.debug("%s ended: %s", self, self.reason)
         try:
             self._context.owner.ended(self)
+            if self._established and self._context.gossip is not None:
+                self._context.gossip.disconnected(self)
         finally:
             if self._gone is None:
                 self._gone = asyncio.get_running_loop().create_future()
@@ -413,6 +441,8 @@ class Session:
     def _establish(self) -> None:
         self._established = True
         self._context.owner.established(self)
+        if self._context.gossip is not None:
+            self._context.gossip.connected(self)
 
     def _refused_by_peer(self, type_: int, message: bytes) -> None:
         """Some say why they will not go on before any init of theirs."""

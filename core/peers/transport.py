@@ -26,6 +26,12 @@ _HELD = 4
 _SPENT = 8
 """Not reading: the peer has brought in more than one peer may, and waits until its budget is full enough again."""
 
+_GOSSIP_FULL = 16
+"""Not reading: what the peer told of the network is still to be verified."""
+
+_LATER = _HELD | _SPENT | _GOSSIP_FULL
+"""Not reading for reasons that end by themselves."""
+
 FLUSH_BYTES = 64 * 1024
 """Sealed bytes that are written at once instead of with what else this turn brings."""
 _OPEN_AT = 32
@@ -195,6 +201,13 @@ class Transport(asyncio.BufferedProtocol):
         """Go on with what was read before `hold` and has come since."""
         self._go_on(_HELD)
 
+    def hold_for_gossip(self, held: bool) -> None:
+        """The same as `hold` and `release` for another reason: the one does not end the other."""
+        if not held:
+            self._go_on(_GOSSIP_FULL)
+        elif not self._closing:
+            self._pause(_GOSSIP_FULL)
+
     def close(self) -> None:
         """Send what is queued, then say goodbye; what still comes is read and thrown away until the peer closes too.
 
@@ -274,7 +287,7 @@ class Transport(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """Stay half open while messages that came before the end still wait for their turn."""
         self._eof = True
-        return bool(self._pauses & (_IN_LINE | _HELD | _SPENT)) and not self._closing
+        return bool(self._pauses & (_IN_LINE | _LATER)) and not self._closing
 
     def pause_writing(self) -> None:
         self._pause(_PEER_SLOW)
@@ -315,7 +328,7 @@ class Transport(asyncio.BufferedProtocol):
             self._pauses |= _IN_LINE
             return True
         if self._eof:
-            if self._socket is not None and not self._pauses & (_HELD | _SPENT):
+            if self._socket is not None and not self._pauses & _LATER:
                 self._socket.close()
         else:
             self._pauses |= _IN_LINE

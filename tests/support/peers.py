@@ -26,7 +26,7 @@ from core.peers.book import NothingKept
 from core.peers.bootstrap import DnsBootstrap
 from core.peers.budget import LoopBudget
 from core.peers.events import PeerNotice
-from core.peers.hooks import NO_HOOKS, PeerHooks
+from core.peers.hooks import NO_HOOKS, GossipListener, PeerHooks
 from core.peers.manager import PeerManager
 from core.peers.readiness import ChannelReadiness
 from core.peers.reasons import CloseCode, CloseReason
@@ -151,6 +151,7 @@ async def node(
     book: Book | None = None,
     config: PeerConfig | None = None,
     hooks: PeerHooks = NO_HOOKS,
+    gossip: GossipListener | None = None,
     bootstrap: DnsBootstrap | None = None,
     readiness: ChannelReadiness | None = None,
     **limits: float,
@@ -171,6 +172,7 @@ async def node(
         channels=channels,
         config=config,
         hooks=hooks,
+        gossip=gossip,
         bootstrap=bootstrap,
         readiness=readiness,
         resolver=resolver,

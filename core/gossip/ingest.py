@@ -1,0 +1,289 @@
+"""Gossip as it comes in: screened, verified elsewhere, then into store and graph in one order.
+
+The cheapest question first: form, chain, age, whether it is news to the graph, whether it came before, whether there is
+room; signatures last. Nobody asks the chain about a channel here, so what is new is unchecked, and bounded in number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.base.clock import Clock
+from core.base.events import EventBus
+from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
+from core.bolt.wire import WireError
+from core.gossip.errors import VerificationFailed
+from core.gossip.graph import Graph
+from core.gossip.graph_values import Applied, Trust
+from core.gossip.graph_values import Verdict as News
+from core.gossip.limits import (
+    BATCH_TO_VERIFY,
+    FURTHEST_AHEAD_S,
+    OLDEST_UPDATE_S,
+    UNCHECKED,
+    UNCHECKED_A_PEER,
+    UNVERIFIED,
+    UNVERIFIED_A_PEER,
+    UNVERIFIED_A_PEER_IN_A_CROWD,
+)
+from core.gossip.peer import Peer
+from core.gossip.seen import Seen
+from core.gossip.store_file import Record as Stored
+from core.gossip.verify_frames import Record, SignedBy, Verdict
+
+_log = logging.getLogger(__name__)
+_SLICE = 64
+"""Records applied to the graph in one turn of the loop."""
+_RETRY_S = 1.0
+
+Announcement = ChannelAnnouncement | ChannelUpdate | NodeAnnouncement
+
+
+class Verifies(Protocol):
+    """`verification.Verifier`."""
+
+    async def verify(self, batch: Sequence[Record]) -> list[Verdict]:
+        """VerificationFailed when it cannot be known."""
+
+
+class Stores(Protocol):
+    """`store.GossipStore`."""
+
+    async def append(self, records: Sequence[Stored]) -> list[int]:
+        """ProfileUnusable."""
+
+    async def mark_deleted(self, offsets: Sequence[int]) -> None:
+        """ProfileUnusable, StoreDamaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A record that is in the graph and in the store now."""
+
+    message: bytes
+    value: Announcement
+    source: bytes
+    """Id of the peer that brought it first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    peer: Peer
+    message: bytes
+    value: Announcement
+    signer: bytes | None = None
+    certain: bool = True
+    """Whether a wrong signature is the peer's fault: the signer is nobody else's claim."""
+
+    @property
+    def record(self) -> Record:
+        return self.message if self.signer is None else SignedBy(self.message, self.signer)
+
+
+class Ingest:
+    """What peers tell, from `hear` to `taken`. `run` does the work."""
+
+    def __init__(
+        self, graph: Graph, store: Stores, bus: EventBus, clock: Clock, taken: Callable[[Sequence[Taken]], None]
+    ) -> None:
+        self._graph = graph
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._taken = taken
+        self._seen = Seen()
+        self._queue: deque[_Heard] = deque()
+        self._there = asyncio.Event()
+        self._waiting: Counter[Peer] = Counter()
+        self._held: set[Peer] = set()
+        self._announced: dict[int, _Heard] = {}
+        """Announcements without a verdict by channel, the last one of each: their updates come right behind them."""
+        self._unchecked: Counter[bytes] = Counter()
+        """Channels brought by each peer while the chain was not asked. No more entries than such channels."""
+
+    # -- hearing
+
+    def hear(self, peer: Peer, message: bytes) -> None:
+        """A record from a peer; dropped, or in the queue. BOLT 1: one that does not decode ends the connection."""
+        try:
+            heard = self._screened(peer, message)
+        except WireError:
+            peer.malformed(message)
+            return
+        if heard is None or not self._seen.add(message):
+            return
+        if isinstance(heard.value, ChannelAnnouncement):
+            self._announced[int(heard.value.short_channel_id)] = heard
+        self._queue.append(heard)
+        self._waiting[peer] += 1
+        if self._waiting[peer] >= self._room and peer not in self._held:
+            self._held.add(peer)
+            peer.hold_for_gossip(True)
+        self._there.set()
+
+    def forget(self, peer: Peer) -> None:
+        """It has gone; what it brought is verified nevertheless."""
+        self._held.discard(peer)
+
+    @property
+    def unverified(self) -> int:
+        """Records that wait for their verdict."""
+        return self._waiting.total()
+
+    @property
+    def _room(self) -> int:
+        return UNVERIFIED_A_PEER if len(self._queue) < UNVERIFIED else UNVERIFIED_A_PEER_IN_A_CROWD
+
+    def _screened(self, peer: Peer, message: bytes) -> _Heard | None:
+        match message[0] << 8 | message[1]:
+            case ChannelAnnouncement.TYPE:
+                return self._screened_channel(peer, message)
+            case ChannelUpdate.TYPE:
+                return self._screened_update(peer, message)
+            case _:
+                return self._screened_node(peer, message)
+
+    def _screened_channel(self, peer: Peer, message: bytes) -> _Heard | None:
+        value = ChannelAnnouncement.decode(message)
+        if self._graph.channel_verdict(value) is not News.NEWS or not self._has_room(peer):
+            return None
+        if value.node_id_1 >= value.node_id_2:
+            peer.refuse_gossip("channel_announcement: node ids are not in order")
+            return None
+        return _Heard(peer, message, value)
+
+    def _screened_update(self, peer: Peer, message: bytes) -> _Heard | None:
+        value = ChannelUpdate.decode(message)
+        now = self._clock.time()
+        if not now - OLDEST_UPDATE_S <= value.timestamp <= now + FURTHEST_AHEAD_S or value.dont_forward:
+            return None
+        verdict, scid = self._graph.update_verdict(value), int(value.short_channel_id)
+        if verdict is News.NEWS:
+            channel = self._graph.channel(scid)
+            signer = self._graph.source_of(scid, value.direction)
+            return _Heard(peer, message, value, signer, channel is not None and channel.trust is Trust.CHECKED)
+        announced = self._announced.get(scid) if verdict is News.UNKNOWN else None
+        if announced is None or not isinstance(announced.value, ChannelAnnouncement):
+            return None
+        ends = (announced.value.node_id_1, announced.value.node_id_2)
+        return _Heard(peer, message, value, ends[value.direction], announced.peer is peer)
+
+    def _screened_node(self, peer: Peer, message: bytes) -> _Heard | None:
+        value = NodeAnnouncement.decode(message)
+        if value.timestamp > self._clock.time() + FURTHEST_AHEAD_S:
+            return None
+        verdict = self._graph.node_verdict(value)
+        if verdict is News.NEWS or (verdict is News.UNKNOWN and self._announced):
+            return _Heard(peer, message, value)
+        return None
+
+    def _has_room(self, peer: Peer) -> bool:
+        """The chain is not asked, so a channel costs whoever makes it up no more than four signatures."""
+        return self._graph.unchecked_count < UNCHECKED and self._unchecked[peer.peer_id] < UNCHECKED_A_PEER
+
+    # -- working
+
+    async def run(self, verifier: Verifies) -> None:
+        """Work until it is cancelled. Raises ProfileUnusable when the store cannot be written."""
+        while True:
+            await self._there.wait()
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_TO_VERIFY))]
+            if not self._queue:
+                self._there.clear()
+            try:
+                await self._work(batch, verifier)
+            except VerificationFailed as error:
+                _log.warning("%d gossip messages were dropped: %s", len(batch), error)
+                for heard in batch:
+                    self._seen.forget(heard.message)
+                await self._clock.sleep(_RETRY_S)
+            finally:
+                self._done(batch)
+
+    async def _work(self, batch: list[_Heard], verifier: Verifies) -> None:
+        verdicts = await verifier.verify([heard.record for heard in batch])
+        genuine: list[_Heard] = []
+        for heard, verdict in zip(batch, verdicts, strict=True):
+            if verdict:
+                genuine.append(heard)
+            elif heard.certain:
+                heard.peer.refuse_gossip(f"{type(heard.value).__name__}: {verdict.name.replace('_', ' ').lower()}")
+            else:
+                self._seen.forget(heard.message)
+        taken: list[Taken] = []
+        for kind in (ChannelAnnouncement, ChannelUpdate, NodeAnnouncement):
+            taken += await self._take([heard for heard in genuine if isinstance(heard.value, kind)])
+        if taken:
+            self._taken(taken)
+        if (changed := self._graph.take_changes()) is not None:
+            self._bus.publish(changed)
+
+    async def _take(self, genuine: list[_Heard]) -> list[Taken]:
+        """Store what is still news, then bring it into the graph with its place; gives what was taken."""
+        news = [heard for heard in genuine if self._is_news(heard)]
+        if not news:
+            return []
+        offsets = await self._store.append([(heard.message, self._timestamp(heard.value)) for heard in news])
+        taken: list[Taken] = []
+        obsolete: list[int] = []
+        for number, (heard, offset) in enumerate(zip(news, offsets, strict=True), 1):
+            applied = self._apply(heard, offset)
+            if applied.verdict is not News.NEWS:
+                obsolete.append(offset)
+            else:
+                taken.append(Taken(heard.message, heard.value, heard.peer.peer_id))
+                if applied.replaces:
+                    obsolete.append(applied.replaces)
+            if not number % _SLICE:
+                await self._clock.sleep(0)
+        if obsolete:
+            await self._store.mark_deleted(obsolete)
+        return taken
+
+    def _is_news(self, heard: _Heard) -> bool:
+        """Also what a signer was guessed for: the channel may be another one's by now."""
+        value = heard.value
+        if isinstance(value, ChannelAnnouncement):
+            news = self._graph.channel_verdict(value) is News.NEWS and self._has_room(heard.peer)
+        elif isinstance(value, NodeAnnouncement):
+            news = self._graph.node_verdict(value) is News.NEWS
+        else:
+            known = self._graph.source_of(int(value.short_channel_id), value.direction)
+            news = self._graph.update_verdict(value) is News.NEWS and known == heard.signer
+        if not news:
+            self._seen.forget(heard.message)
+        return news
+
+    def _apply(self, heard: _Heard, offset: int) -> Applied:
+        value = heard.value
+        if isinstance(value, ChannelUpdate):
+            return self._graph.update_channel(value, offset=offset)
+        if isinstance(value, NodeAnnouncement):
+            return self._graph.update_node(value, offset=offset)
+        applied = self._graph.add_channel(
+            value, capacity_sat=None, trust=Trust.UNCHECKED, heard=int(self._clock.time()), offset=offset
+        )
+        self._unchecked[heard.peer.peer_id] += applied.verdict is News.NEWS
+        return applied
+
+    def _timestamp(self, value: Announcement) -> int:
+        """A channel's announcement has none of its own."""
+        return int(self._clock.time()) if isinstance(value, ChannelAnnouncement) else value.timestamp
+
+    def _done(self, batch: list[_Heard]) -> None:
+        for heard in batch:
+            if isinstance(heard.value, ChannelAnnouncement):
+                scid = int(heard.value.short_channel_id)
+                if self._announced.get(scid) is heard:
+                    del self._announced[scid]
+            self._waiting[heard.peer] -= 1
+            if not self._waiting[heard.peer]:
+                del self._waiting[heard.peer]
+        for peer in [peer for peer in self._held if self._waiting[peer] <= self._room // 2]:
+            self._held.discard(peer)
+            peer.hold_for_gossip(False)

@@ -1,0 +1,150 @@
+"""Gossip of a running node: peers tell `ingest`, `sync` knows what to ask them for, `serving` answers them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+from core.base.clock import Clock
+from core.base.events import EventBus
+from core.bolt.features import bits
+from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
+from core.bolt.gossip_queries import (
+    CountMismatch,
+    GossipTimestampFilter,
+    QueryChannelRange,
+    QueryShortChannelIds,
+    ReplyChannelRange,
+    ReplyShortChannelIdsEnd,
+    UnknownEncoding,
+)
+from core.bolt.wire import WireError
+from core.gossip.graph import Graph
+from core.gossip.ingest import Ingest, Taken
+from core.gossip.limits import BROADCAST_INTERVAL_S
+from core.gossip.peer import Peer
+from core.gossip.serving import Recent, Serving, may_be_passed_on
+from core.gossip.store import GossipStore
+from core.gossip.sync import Seeker, Send
+from core.gossip.verification import Verifier
+
+_LOOK_S = 5.0
+_RECORDS = (ChannelAnnouncement.TYPE, NodeAnnouncement.TYPE, ChannelUpdate.TYPE)
+_GOSSIP_QUERIES = frozenset((6, 7))
+"""BOLT 9."""
+
+
+class Gossip:
+    """What the peer core tells (`core.peers.hooks.GossipListener`) from the first connection on; `run` works."""
+
+    def __init__(
+        self, graph: Graph, store: GossipStore, bus: EventBus, clock: Clock, chance: random.Random | None = None
+    ) -> None:
+        """`chance` is for tests."""
+        self._graph = graph
+        self._store = store
+        self._clock = clock
+        self._chance = chance or random.Random()
+        self._recent = Recent()
+        self._seeker = Seeker(graph.chain_hash, self._missing, self._chance)
+        self.ingest = Ingest(graph, store, bus, clock, self._taken)
+        self._serving: dict[Peer, Serving] = {}
+        self._by_id: dict[bytes, Peer] = {}
+        self._tasks: dict[Peer, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self, verifier: Verifier) -> None:
+        """Until it is cancelled. Raises ProfileUnusable when the store cannot be used."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                for peer in self._serving:
+                    self._begin(peer)
+                group.create_task(self.ingest.run(verifier))
+                await self._look_regularly()
+            finally:
+                self._group = None
+
+    async def _look_regularly(self) -> None:
+        while True:
+            self._send(self._seeker.look(self._clock.monotonic(), int(self._clock.time())))
+            for serving in self._serving.values():
+                serving.look()
+            await self._clock.sleep(_LOOK_S)
+
+    # -- what the peer core tells
+
+    def connected(self, peer: Peer) -> None:
+        """A connection takes the place of an older one with the same peer."""
+        self._serving[peer] = Serving(peer, self._graph, self._store, self._recent, self._clock)
+        self._by_id[peer.peer_id] = peer
+        self._begin(peer)
+        if not _GOSSIP_QUERIES.isdisjoint(bits(peer.features)):
+            self._send(self._seeker.connected(peer.peer_id, self._clock.monotonic(), int(self._clock.time())))
+
+    def disconnected(self, peer: Peer) -> None:
+        """Nothing of it goes on, but what it brought is still verified."""
+        self.ingest.forget(peer)
+        self._serving.pop(peer, None)
+        task = self._tasks.pop(peer, None)
+        if task is not None:
+            task.cancel()
+        if self._by_id.get(peer.peer_id) is peer:
+            del self._by_id[peer.peer_id]
+            self._send(self._seeker.disconnected(peer.peer_id, self._clock.monotonic(), int(self._clock.time())))
+
+    def heard(self, peer: Peer, message: bytes) -> None:
+        """One message of BOLT 7."""
+        type_, serving = message[0] << 8 | message[1], self._serving.get(peer)
+        if serving is None:
+            return
+        if type_ in _RECORDS:
+            serving.heard(message)
+            self._seeker.heard(peer.peer_id, self._clock.monotonic())
+            self.ingest.hear(peer, message)
+            return
+        try:
+            self._talk(peer, serving, type_, message)
+        except (UnknownEncoding, CountMismatch) as error:
+            peer.warn(f"message of type {type_}: {error}")
+        except WireError:
+            peer.malformed(message)
+
+    def _talk(self, peer: Peer, serving: Serving, type_: int, message: bytes) -> None:
+        now = self._clock.monotonic()
+        match type_:
+            case QueryShortChannelIds.TYPE:
+                serving.ask(QueryShortChannelIds.decode(message))
+            case QueryChannelRange.TYPE:
+                serving.ask(QueryChannelRange.decode(message))
+            case GossipTimestampFilter.TYPE:
+                wanted = GossipTimestampFilter.decode(message)
+                if wanted.chain_hash == self._graph.chain_hash:
+                    serving.set_filter(wanted, self._chance.uniform(0, BROADCAST_INTERVAL_S))
+            case ReplyChannelRange.TYPE:
+                self._send(self._seeker.listed(peer.peer_id, ReplyChannelRange.decode(message), now))
+            case ReplyShortChannelIdsEnd.TYPE:
+                ReplyShortChannelIdsEnd.decode(message)
+                self._send(self._seeker.answered(peer.peer_id, now))
+
+    # -- inside
+
+    def _begin(self, peer: Peer) -> None:
+        if self._group is not None and peer not in self._tasks:
+            self._tasks[peer] = self._group.create_task(self._serving[peer].run())
+
+    def _send(self, sends: list[Send]) -> None:
+        for peer_id, message in sends:
+            if (peer := self._by_id.get(peer_id)) is not None:
+                peer.send(message)
+
+    def _missing(self, scids: Sequence[int]) -> list[int]:
+        return [scid for scid in scids if self._graph.row_of(scid) is None]
+
+    def _taken(self, taken: Sequence[Taken]) -> None:
+        for one in taken:
+            self._seeker.told_news(one.source)
+            # A channel is not passed on before the chain was asked, and that is not done here.
+            if not isinstance(one.value, ChannelAnnouncement) and may_be_passed_on(self._graph, one.value):
+                self._recent.add(one.message, one.value.timestamp)

@@ -1,0 +1,293 @@
+"""What we tell a peer: what it asked for, and what is new. Only what the chain was seen to hold is told at all.
+
+One task a peer, which does one thing after the other, so that a peer's own slowness is all it costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from core.base.clock import Clock
+from core.bolt.gossip import ChannelUpdate, NodeAnnouncement, update_checksum
+from core.bolt.gossip_queries import (
+    WANT_ANNOUNCEMENT,
+    WANT_CHECKSUMS,
+    WANT_NODE_1,
+    WANT_NODE_2,
+    WANT_TIMESTAMPS,
+    WANT_UPDATE_1,
+    WANT_UPDATE_2,
+    GossipTimestampFilter,
+    Pair,
+    QueryChannelRange,
+    QueryShortChannelIds,
+    ReplyChannelRange,
+    ReplyShortChannelIdsEnd,
+    most_ids_in_reply,
+)
+from core.gossip.graph import Graph
+from core.gossip.graph_values import Channel, Trust
+from core.gossip.limits import (
+    BROADCAST_INTERVAL_S,
+    ECHO_A_GENERATION,
+    ECHO_GENERATIONS,
+    QUERIES_WAITING,
+    RECENT,
+    SERVED_AT_ONCE,
+    SERVED_BYTES_S,
+    SERVED_UNSENT_BYTES,
+)
+from core.gossip.peer import Peer
+from core.gossip.seen import Seen
+from core.gossip.store import GossipStore
+from core.gossip.store_format import StoreDamaged
+
+_EVERYTHING = WANT_ANNOUNCEMENT | WANT_UPDATE_1 | WANT_UPDATE_2 | WANT_NODE_1 | WANT_NODE_2
+_BREATH_S = 0.02
+"""How often we look whether a peer has read."""
+Query = QueryChannelRange | QueryShortChannelIds
+T = TypeVar("T")
+
+
+class Recent:
+    """The latest that may be passed on, for those that are still to be sent it."""
+
+    def __init__(self) -> None:
+        self._messages: deque[tuple[bytes, int]] = deque(maxlen=RECENT)
+        self.end = 0
+        """How many there ever were."""
+
+    def add(self, message: bytes, timestamp: int) -> None:
+        self._messages.append((message, timestamp))
+        self.end += 1
+
+    def after(self, place: int) -> list[tuple[bytes, int]]:
+        """Message and timestamp of all that came after the first `place`; the oldest may be gone."""
+        count = min(self.end - place, len(self._messages))
+        return [self._messages[index] for index in range(len(self._messages) - count, len(self._messages))]
+
+
+class Serving:
+    """What one peer is told. `run` does it."""
+
+    def __init__(self, peer: Peer, graph: Graph, store: GossipStore, recent: Recent, clock: Clock) -> None:
+        self._peer = peer
+        self._graph = graph
+        self._store = store
+        self._recent = recent
+        self._clock = clock
+        self._queries: deque[Query] = deque()
+        self._filter: GossipTimestampFilter | None = None
+        self._dump = False
+        self._place = 0
+        self._due = 0.0
+        self._wake = asyncio.Event()
+        self._theirs = Seen(generations=ECHO_GENERATIONS, size=ECHO_A_GENERATION)
+
+    def heard(self, message: bytes) -> None:
+        """What it told us is not told to it."""
+        self._theirs.add(message)
+
+    def ask(self, query: Query) -> None:
+        """Answered in order; too many at once are passed over, with a warning."""
+        if isinstance(query, QueryShortChannelIds) and any(
+            isinstance(one, QueryShortChannelIds) for one in self._queries
+        ):
+            self._peer.warn("Bad concurrent query_short_channel_ids")
+        elif len(self._queries) >= QUERIES_WAITING:
+            self._peer.warn("Too many queries at once")
+        else:
+            self._queries.append(query)
+            self._wake.set()
+
+    def set_filter(self, wanted: GossipTimestampFilter, first_broadcast_s: float) -> None:
+        """From now on what it lets through is sent: all that is there, then what is new, each minute."""
+        self._filter = wanted
+        self._dump = wanted.timestamp_range > 0
+        self._place = self._recent.end
+        self._due = self._clock.monotonic() + first_broadcast_s
+        self._wake.set()
+
+    def look(self) -> None:
+        """Every few seconds: whether it is time for what is new."""
+        if self._filter is not None and self._clock.monotonic() >= self._due:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Until it is cancelled. Raises ProfileUnusable when the store cannot be read."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queries:
+                await self._answer(self._queries[0])
+                self._queries.popleft()
+            if self._dump:
+                await self._send_all()
+            if self._filter is not None and self._clock.monotonic() >= self._due:
+                await self._send_new(self._filter)
+
+    # -- what is there
+
+    async def _send_all(self) -> None:
+        """What the filter lets through, channels before nodes; a new filter begins anew, a query comes between."""
+        self._dump, wanted = False, self._filter
+        assert wanted is not None
+        served: set[bytes] = set()
+        for row in range(0, self._graph.channel_table.used, SERVED_AT_ONCE):
+            offsets: list[int] = []
+            for channel in self._rows(row):
+                updates = [one.offset for one in channel.policies if one and wanted.lets_through(one.timestamp)]
+                if updates:
+                    offsets += [channel.offset, *updates]
+                served |= {channel.node_id_1, channel.node_id_2}
+            await self._send_records(offsets)
+            if self._dump or self._filter is not wanted:
+                return
+        await self._send_nodes(served, wanted)
+
+    async def _send_nodes(self, node_ids: Iterable[bytes], wanted: GossipTimestampFilter | None = None) -> None:
+        for part in _parts(sorted(node_ids)):
+            nodes = [node.announced for node in map(self._graph.node, part) if node is not None]
+            await self._send_records(
+                [one.offset for one in nodes if one and (wanted is None or wanted.lets_through(one.timestamp))]
+            )
+
+    def _rows(self, first: int) -> Iterator[Channel]:
+        table = self._graph.channel_table
+        for row in range(first, min(first + SERVED_AT_ONCE, table.used)):
+            channel = self._graph.channel(int(table.records["short_channel_id"][row]))
+            if channel is not None and _may_be_told(channel):
+                yield channel
+
+    async def _send_new(self, wanted: GossipTimestampFilter) -> None:
+        self._due = self._clock.monotonic() + BROADCAST_INTERVAL_S
+        news, self._place = self._recent.after(self._place), self._recent.end
+        for part in _parts(news):
+            await self._send([message for message, timestamp in part if wanted.lets_through(timestamp)])
+
+    # -- answers
+
+    async def _answer(self, query: Query) -> None:
+        if query.chain_hash != self._graph.chain_hash:
+            self._refuse(query)
+        elif isinstance(query, QueryShortChannelIds):
+            await self._answer_ids(query)
+        else:
+            await self._answer_range(query)
+
+    def _refuse(self, query: Query) -> None:
+        """Of another chain we know nothing."""
+        if isinstance(query, QueryShortChannelIds):
+            self._peer.send(ReplyShortChannelIdsEnd(query.chain_hash, False).encode())
+        else:
+            reply = ReplyChannelRange(query.chain_hash, query.first_blocknum, query.number_of_blocks, False, ())
+            self._peer.send(reply.encode())
+
+    async def _answer_ids(self, query: QueryShortChannelIds) -> None:
+        flags = query.query_flags or (_EVERYTHING,) * len(query.short_channel_ids)
+        nodes: set[bytes] = set()
+        for part in _parts(list(zip(query.short_channel_ids, flags, strict=True))):
+            offsets: list[int] = []
+            for scid, wanted in part:
+                channel = self._graph.channel(scid)
+                if channel is None or not _may_be_told(channel):
+                    continue
+                if wanted & WANT_ANNOUNCEMENT:
+                    offsets.append(channel.offset)
+                for bit, policy in zip((WANT_UPDATE_1, WANT_UPDATE_2), channel.policies, strict=True):
+                    if wanted & bit and policy is not None:
+                        offsets.append(policy.offset)
+                nodes |= {channel.node_id_1} if wanted & WANT_NODE_1 else set()
+                nodes |= {channel.node_id_2} if wanted & WANT_NODE_2 else set()
+            await self._send_records(offsets, asked_for=True)
+        await self._send_nodes(nodes)
+        self._peer.send(ReplyShortChannelIdsEnd(query.chain_hash, True).encode())
+
+    async def _answer_range(self, query: QueryChannelRange) -> None:
+        ids = [
+            int(scid)
+            for scid in self._graph.channels_between(query.first_blocknum, query.end_blocknum)
+            if (channel := self._graph.channel(int(scid))) is not None and _may_be_told(channel)
+        ]
+        stamps, sums = query.wants(WANT_TIMESTAMPS), query.wants(WANT_CHECKSUMS)
+        most = most_ids_in_reply(timestamps=stamps, checksums=sums)
+        parts = [ids[first : first + most] for first in range(0, len(ids), most)] or [[]]
+        first = query.first_blocknum
+        for number, part in enumerate(parts, 1):
+            is_last = number == len(parts)
+            end = query.end_blocknum if is_last else (part[-1] >> 40) + 1
+            timestamps, checksums = await self._facts(part, sums=sums)
+            reply = ReplyChannelRange(
+                query.chain_hash,
+                first,
+                end - first,
+                is_last,
+                tuple(part),
+                timestamps if stamps else None,
+                checksums if sums else None,
+            )
+            self._peer.send(reply.encode())
+            await self._rest(len(part) * 8)
+            first = end - (not is_last)  # the next part may hold more of the same block
+
+    async def _facts(self, scids: list[int], *, sums: bool) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
+        timestamps: list[Pair] = []
+        checksums: list[Pair] = []
+        for part in _parts(scids):
+            for scid in part:
+                channel = self._graph.channel(scid)
+                policies = (None, None) if channel is None else channel.policies
+                one, other = (0 if policy is None else policy.timestamp for policy in policies)
+                timestamps.append((one, other))
+                if sums:
+                    found = [(await self._read([policy.offset]) or [b""])[0] if policy else b"" for policy in policies]
+                    first, second = (update_checksum(message) if message else 0 for message in found)
+                    checksums.append((first, second))
+            await self._clock.sleep(0)
+        return tuple(timestamps), tuple(checksums)
+
+    # -- sending
+
+    async def _send_records(self, offsets: list[int], *, asked_for: bool = False) -> None:
+        await self._send(await self._read([offset for offset in offsets if offset]), asked_for=asked_for)
+
+    async def _read(self, offsets: list[int]) -> list[bytes]:
+        with contextlib.suppress(StoreDamaged):  # the file was compacted meanwhile, or the disk lost it
+            return await self._store.read(offsets)
+        return []
+
+    async def _send(self, messages: Iterable[bytes], *, asked_for: bool = False) -> None:
+        size = 0
+        for message in messages:
+            if asked_for or self._theirs.is_new(message):
+                self._peer.send(message)
+                size += len(message)
+        await self._rest(size)
+
+    async def _rest(self, size: int) -> None:
+        """As long as one peer's share asks for, and until it has read."""
+        await self._clock.sleep(size / SERVED_BYTES_S)
+        while self._peer.unsent_bytes > SERVED_UNSENT_BYTES and self._peer.is_established:
+            await self._clock.sleep(_BREATH_S)
+
+
+def may_be_passed_on(graph: Graph, value: ChannelUpdate | NodeAnnouncement) -> bool:
+    """BOLT 7, and of what the chain was seen to hold alone."""
+    if isinstance(value, NodeAnnouncement):
+        scids = graph.channels_of(value.node_id) if value.may_be_forwarded else []
+    else:
+        scids = [int(value.short_channel_id)]
+    return any(channel is not None and _may_be_told(channel) for channel in map(graph.channel, scids))
+
+
+def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[first : first + SERVED_AT_ONCE] for first in range(0, len(values), SERVED_AT_ONCE))
+
+
+def _may_be_told(channel: Channel) -> bool:
+    """BOLT 7: a channel without any update is not announced."""
+    return channel.trust is Trust.CHECKED and channel.offset > 0 and channel.policies != (None, None)
