@@ -36,8 +36,12 @@ from core.bolt.networks import NETWORKS, Network
 from core.bolt.onion_key import OnionKey
 from core.channels.records import ChannelRecords
 from core.channels.trusted import TrustedNodes
+from core.gossip.graph import Graph
+from core.gossip.importing import ImportReport
+from core.gossip.kept_graph import KeptGraph
+from core.gossip.router import Router
 from core.gossip.scorer import Scorer
-from core.gossip.store import open_gossip_store
+from core.gossip.store_reading import Progress
 from core.peers.bans import Bans
 from core.peers.book import SqlitePeerBook
 from core.peers.bootstrap import DnsBootstrap
@@ -142,9 +146,27 @@ class Node:
     @property
     def peers(self) -> PeerManager:
         """Raises NodeNotActive."""
+        return self._active.peers
+
+    @property
+    def graph(self) -> Graph:
+        """What gossip told of the network, to be read. Raises NodeNotActive."""
+        return self._active.graph
+
+    @property
+    def router(self) -> Router:
+        """Raises NodeNotActive."""
+        return self._active.router
+
+    async def import_gossip_store(self, path: Path, progress: Progress) -> ImportReport:
+        """Take in another node's store as `StoreImporter.run` does; raises NodeNotActive and what that does."""
+        return await self._active.importer.run(path, progress)
+
+    @property
+    def _active(self) -> Lightning:
         if self.lightning is None:
             raise NodeNotActive
-        return self.lightning.peers
+        return self.lightning
 
     @property
     def active(self) -> bool:
@@ -342,13 +364,16 @@ class Node:
             folder=paths.folder,
             coin=prepared.coin,
             chain=prepared.platform.source,
-            open_graph=lambda progress: open_gossip_store(paths.gossip_store, progress),
+            open_graph=lambda progress: KeptGraph.open(
+                paths.gossip_store, self.network.chain_hash, self.bus, self.clock, progress
+            ),
             open_channels=lambda: ChannelRecords.open(database, self.clock),
-            make_peers=lambda channels: self._make_peers(channels, book),
+            make_peers=lambda channels, kept: self._make_peers(channels, kept, book),
             open_trusted=lambda: TrustedNodes.open(paths.folder / "trusted_nodes"),
             open_scorer=lambda: Scorer.open(paths.scorer),
             book=book,
             binds=binds_of(self.settings, params),
+            node_id=self.node_id,
             problem=self._problem,
             make_onion=None if self._onion_key is None else self._make_onion,
             backup=backup,
@@ -367,7 +392,7 @@ class Node:
         )
         return OnionService(config, peers.incoming, self.clock, DEFAULT_LIMITS)
 
-    def _make_peers(self, channels: ChannelRecords, book: SqlitePeerBook) -> PeerManager:
+    def _make_peers(self, channels: ChannelRecords, kept: KeptGraph, book: SqlitePeerBook) -> PeerManager:
         return PeerManager(
             key=_started(self._key),
             network=self.network,
@@ -379,6 +404,7 @@ class Node:
             bans=_started(self._bans),
             hooks=self.plugins,
             bootstrap=DnsBootstrap(self.settings.dns_seed) if self.settings.dns_seed else None,
+            announced=kept.addresses_of,
             config=PeerConfig(
                 allow_even_custom_messages=self.settings.allow_even_custom_messages,
                 offer_gossip_queries=self.settings.dev_offer_gossip_queries,

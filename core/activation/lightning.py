@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.activation.coins import LightningCoin
-from core.activation.services import BackgroundServices, Problem, flush_regularly
+from core.activation.services import BackgroundServices, Problem, flush_regularly, prune_regularly, tell_regularly
 from core.activation.steps import ActivationStep, Step, StepReporter
 from core.base.clock import Clock
 from core.base.finish import finish
@@ -19,8 +19,12 @@ from core.chain.fees import FeeEstimates, estimate_fees
 from core.chain.source import ChainSource
 from core.channels.records import ChannelRecords, TipComparison
 from core.channels.trusted import TrustedNodes
+from core.gossip.graph import Graph
+from core.gossip.importing import StoreImporter
+from core.gossip.kept_graph import KeptGraph
+from core.gossip.router import Router
 from core.gossip.scorer import Scorer
-from core.gossip.store import GossipStore, Progress
+from core.gossip.store_reading import Progress
 from core.peers.manager import PeerManager
 from core.peers.onion import OnionService
 from core.peers.values import PeerBook
@@ -41,14 +45,16 @@ class LightningFactories:
     coin: LightningCoin
     chain: ChainSource
     """Of the platform coin, which opened it and closes it."""
-    open_graph: Callable[[Progress], Awaitable[GossipStore]]
+    open_graph: Callable[[Progress], Awaitable[KeptGraph]]
     open_channels: Callable[[], Awaitable[ChannelRecords]]
-    make_peers: Callable[[ChannelRecords], PeerManager]
+    make_peers: Callable[[ChannelRecords, KeptGraph], PeerManager]
     open_trusted: Callable[[], Awaitable[TrustedNodes]]
     open_scorer: Callable[[], Awaitable[Scorer]]
     book: PeerBook
     binds: Sequence[str]
     """`host:port` to listen on; empty: nothing listens."""
+    node_id: bytes
+    """Our own."""
     problem: Problem
     """Told when a background service dies or cannot write."""
     make_onion: Callable[[PeerManager], OnionService] | None = None
@@ -67,23 +73,33 @@ class Lightning:
         *,
         chain: ChainSource,
         fees: FeeEstimates,
-        graph: GossipStore,
+        kept: KeptGraph,
+        importer: StoreImporter,
         channels: ChannelRecords,
         peers: PeerManager,
         trusted: TrustedNodes,
         scorer: Scorer,
         onion: OnionService | None,
+        router: Router,
         undo: _Undo,
     ) -> None:
         self.chain = chain
         self.fees = fees
-        self.graph = graph
+        self.kept = kept
+        """The network graph with its store."""
+        self.importer = importer
         self.channels = channels
         self.peers = peers
         self.trusted = trusted
         self.scorer = scorer
         self.onion = onion
+        self.router = router
         self._undo = undo
+
+    @property
+    def graph(self) -> Graph:
+        """What gossip told, to be read."""
+        return self.kept.graph
 
     async def aclose(self, flush_timeout_s: float = 1.0) -> None:
         """Release everything in the reverse order of the steps; runs to its end, closing twice does nothing.
@@ -141,30 +157,35 @@ class _Activation:
             await self._prove_backup()
             step.say(str(fees))
         with self._report.step(ActivationStep.READING_GRAPH) as step:
-            graph = await self._make.open_graph(step.progress)
-            step.say(str(graph))
+            kept = await self._make.open_graph(step.progress)
+            self._undo.stack.push_async_callback(kept.aclose)
+            importer = StoreImporter(kept, self._make.clock)
+            self._undo.stack.push_async_callback(importer.aclose)
+            step.say(str(kept))
         with self._report.step(ActivationStep.CHANNEL_MANAGER) as step:
             channels = await self._read_channels(step, chain)
         with self._report.step(ActivationStep.PEER_MANAGER) as step:
             trusted = await self._make.open_trusted()
-            peers, onion = await self._start_peers(step, channels)
+            peers, onion = await self._start_peers(step, channels, kept)
         with self._report.step(ActivationStep.READING_SCORER) as step:
             scorer = await self._make.open_scorer()
             self._undo.stack.push_async_callback(scorer.flush)
             step.say(str(scorer))
         with self._report.step(ActivationStep.BACKGROUND) as step:
-            await self._start_services(step, peers, scorer, onion)
+            await self._start_services(step, peers, scorer, onion, kept)
         with self._report.step(ActivationStep.READING_ADDRESSES) as step:
             await self._reconnect(step, peers)
         return Lightning(
             chain=chain,
             fees=fees,
-            graph=graph,
+            kept=kept,
+            importer=importer,
             channels=channels,
             peers=peers,
             trusted=trusted,
             scorer=scorer,
             onion=onion,
+            router=Router(kept.graph, scorer, self._make.clock),
             undo=self._undo,
         )
 
@@ -185,8 +206,10 @@ class _Activation:
         step.say(str(comparison))
         return channels
 
-    async def _start_peers(self, step: Step, channels: ChannelRecords) -> tuple[PeerManager, OnionService | None]:
-        peers = self._make.make_peers(channels)
+    async def _start_peers(
+        self, step: Step, channels: ChannelRecords, kept: KeptGraph
+    ) -> tuple[PeerManager, OnionService | None]:
+        peers = self._make.make_peers(channels, kept)
         undo = self._undo
         undo.stack.push_async_callback(lambda: peers.aclose(undo.flush_timeout_s))
         bound = [str(address) for address in await peers.listen(self._make.binds)]
@@ -199,7 +222,9 @@ class _Activation:
         step.say(f"listening on {', '.join(bound)}" if bound else "not listening: no address to listen on was chosen")
         return peers, onion
 
-    async def _start_services(self, step: Step, peers: PeerManager, scorer: Scorer, onion: OnionService | None) -> None:
+    async def _start_services(
+        self, step: Step, peers: PeerManager, scorer: Scorer, onion: OnionService | None, kept: KeptGraph
+    ) -> None:
         make = self._make
         if make.folder is not None:
             # What cannot be written is better known now than when there is something to lose.
@@ -207,8 +232,14 @@ class _Activation:
         services = BackgroundServices(make.problem)
         self._undo.stack.push_async_callback(services.aclose)
         kept_up = () if onion is None else (onion.run,)
-        services.start(peers.run_services, lambda: flush_regularly(scorer, make.clock, make.problem), *kept_up)
-        step.say("flushing, pings and reconnecting run")
+        services.start(
+            peers.run_services,
+            lambda: flush_regularly(scorer, make.clock, make.problem),
+            lambda: tell_regularly(kept, make.clock),
+            lambda: prune_regularly(kept, make.chain, make.node_id, make.clock, make.problem),
+            *kept_up,
+        )
+        step.say("flushing, pruning, pings and reconnecting run")
 
     async def _reconnect(self, step: Step, peers: PeerManager) -> None:
         saved = await self._make.book.saved()

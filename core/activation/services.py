@@ -1,4 +1,4 @@
-"""What runs behind an active node until it stops: flushing, pings, reconnecting."""
+"""What runs behind an active node until it stops: flushing, pruning, pings, reconnecting."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from core.base.clock import Clock
+from core.chain.errors import ChainUnavailable
+from core.chain.source import ChainSource
+from core.gossip.kept_graph import KeptGraph
 from core.gossip.scorer import Scorer
+from core.gossip.store_format import StoreDamaged
 from core.storage.errors import ProfileUnusable
 
 FLUSH_INTERVAL_S = 30.0
+TELL_INTERVAL_S = 1.0
+"""Changes of the graph are told at most so often, all since the last time at once."""
+PRUNE_INTERVAL_S = 3600.0
+"""The first time after as long: who was away for two weeks hears first what is new."""
 
 Service = Callable[[], Coroutine[Any, Any, None]]
 """Makes the coroutine when it is its turn, so that none is made in vain."""
@@ -44,6 +52,28 @@ class BackgroundServices:
         except* Exception as died:  # noqa: BLE001 - whatever it died of, the node must tell
             for error in died.exceptions:
                 self._problem(error)
+
+
+async def tell_regularly(kept: KeptGraph, clock: Clock) -> None:
+    """Publish what changed in the graph."""
+    while True:
+        await clock.sleep(TELL_INTERVAL_S)
+        kept.tell()
+
+
+async def prune_regularly(kept: KeptGraph, chain: ChainSource, node_id: bytes, clock: Clock, problem: Problem) -> None:
+    """Take dead channels out of the graph, and have its store rewritten when most of it is deleted."""
+    while True:
+        await clock.sleep(PRUNE_INTERVAL_S)
+        try:
+            height = (await chain.tip()).height
+        except ChainUnavailable:
+            height = None
+        try:
+            await kept.prune(height, spare=node_id)
+            await kept.compact()
+        except (ProfileUnusable, StoreDamaged) as error:
+            problem(error)
 
 
 async def flush_regularly(scorer: Scorer, clock: Clock, problem: Problem) -> None:

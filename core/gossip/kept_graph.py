@@ -13,6 +13,7 @@ from pathlib import Path
 from core.base.clock import Clock
 from core.base.events import EventBus
 from core.base.finish import finish
+from core.bolt.address import Address
 from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
 from core.gossip.graph import Graph
 from core.gossip.graph_loading import load_graph
@@ -102,6 +103,11 @@ class KeptGraph:
             applied[number] = self._apply(batch[number], offsets[place])
         await self.store.mark_deleted(done.replaces for done in applied if done.replaces)
         return applied
+
+    def addresses_of(self, node_id: bytes) -> tuple[Address, ...]:
+        """Where the node says that it can be reached; none when nothing was heard of it."""
+        node = self.graph.node(node_id)
+        return node.announced.dialable() if node is not None and node.announced is not None else ()
 
     def verdict(self, content: Announcement) -> Verdict:
         """What the message would be to the graph as it is."""

@@ -1,4 +1,4 @@
-"""Where a peer is, as far as we can know: what was given, what is remembered, and at last a DNS seed (BOLT 10)."""
+"""Where a peer is, as far as we can know: given, announced, remembered, and at last by a DNS seed (BOLT 10)."""
 
 from __future__ import annotations
 
@@ -83,24 +83,49 @@ async def _records(resolver: dns.asyncresolver.Resolver, name: str, record_type:
     return list(answer.rrset.processing_order()) if answer.rrset is not None else []
 
 
+Announced = Callable[[bytes], Sequence[Address]]
+"""Where a node says that it is; empty when nothing was heard of it."""
+
+
+def nothing_announced(_node_id: bytes) -> Sequence[Address]:
+    """Without a network graph."""
+    return ()
+
+
 class AddressSources:
     """All that is known of where a peer is."""
 
-    def __init__(self, book: PeerBook, bootstrap: DnsBootstrap | None) -> None:
+    def __init__(
+        self, book: PeerBook, bootstrap: DnsBootstrap | None, announced: Announced, *, remembers: bool = True
+    ) -> None:
+        """Without `remembers` only what was given or announced counts, as in Core Lightning."""
         self._book = book
-        self._bootstrap = bootstrap
+        self._bootstrap = bootstrap if remembers else None
+        self._announced = announced
+        self._remembers = remembers
+        self._heard: dict[bytes, list[Address]] = {}
+        """What was announced, of peers that were asked for last."""
         self._named: dict[bytes, list[Address]] = {}
         """What the seeds said last, of peers that nobody knew an address of."""
 
     def learnt(self, node_id: bytes, address: Address) -> Learnt:
         """Where an address that was dialled comes from, unless the book knows better."""
+        if address in self._heard.get(node_id, ()):
+            return Learnt.GOSSIP
         return Learnt.BOOTSTRAP if address in self._named.get(node_id, ()) else Learnt.CONNECT
 
     async def of(self, node_id: bytes, given: Sequence[Address]) -> list[Address]:
-        """Given, then remembered; when there is neither, a seed is asked. After an onion nothing past the proxy."""
-        remembered = led_by_onion(await self._book.addresses(node_id))
-        found = led_by_onion([*given, *in_dialling_order(remembered)])
+        """Given, announced, remembered; when there is none, a seed is asked. After an onion nothing past the proxy."""
+        remembered = led_by_onion(await self._book.addresses(node_id)) if self._remembers else []
+        announced = in_dialling_order(self._announced(node_id))[:_MAX_ADDRESSES]
+        if remembered:  # whoever reached it by its onion address is not to be seen at those that it announces
+            announced = led_by_onion([remembered[0], *announced])[1:]
+        found = list(dict.fromkeys(led_by_onion([*given, *announced, *in_dialling_order(remembered)])))
         self._named.pop(node_id, None)
+        self._heard.pop(node_id, None)
+        heard = [address for address in announced if address not in given and address not in remembered]
+        if heard:
+            self._heard[node_id] = heard
         if not found and self._bootstrap is not None:
             found = await self._bootstrap.addresses(node_id)
             if found:

@@ -14,6 +14,7 @@ from core.rpc.commands.base import Json
 from core.rpc.dispatch import Dispatcher
 from core.rpc.errors import INTERNAL_ERROR, INVALID_REQUEST, RpcError, to_rpc_error
 from core.rpc.framing import Malformed, RequestSplitter, encode_about, encode_error, encode_result
+from core.rpc.listing import Rows
 from core.rpc.requests import NO_ID, Refused, read_request
 from core.rpc.tokens import Token
 
@@ -63,6 +64,8 @@ class Connection(asyncio.Protocol):
         """The id of the request that asked for notifications; None when there is none in force."""
         self._dropped = 0
         self._stall_timer: asyncio.TimerHandle | None = None
+        self._listing = asyncio.Lock()
+        """Held while a long list is made: one at a time."""
 
     # -- asyncio.Protocol
 
@@ -158,7 +161,7 @@ class Connection(asyncio.Protocol):
             return
         try:
             result = self._dispatcher.run(request, self)
-            if inspect.isawaitable(result):
+            if inspect.isawaitable(result) or isinstance(result, Rows):
                 self._pending += 1
                 self._spawn(self._answer(request.id, result))
                 return
@@ -167,19 +170,23 @@ class Connection(asyncio.Protocol):
             reply = _error_reply(request.id, error)
         self._write(reply)
 
-    async def _answer(self, request_id: str, result: Awaitable[Json]) -> None:
-        reply = None
+    async def _answer(self, request_id: str, result: Awaitable[Json] | Rows) -> None:
+        reply: list[bytes] = []
         try:
-            reply = encode_result(request_id, await result)
+            if isinstance(result, Rows):
+                async with self._listing:
+                    reply = await result.encoded(request_id)
+            else:
+                reply = [encode_result(request_id, await result)]
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client gets an answer
-            reply = _error_reply(request_id, error)
+            reply = [_error_reply(request_id, error)]
         finally:
             self._answered(reply)
 
-    def _answered(self, reply: bytes | None) -> None:
+    def _answered(self, reply: list[bytes]) -> None:
         self._pending -= 1
-        if reply is not None:
-            self._write(reply)
+        for piece in reply:
+            self._write(piece)
         if self._finished:
             self.finish()
         else:

@@ -10,6 +10,7 @@ from core.rpc.commands.base import Caller, Command, Context, Json
 from core.rpc.errors import METHOD_NOT_FOUND, RpcError
 from core.rpc.face import NodeFace
 from core.rpc.filters import Filter, apply_filter
+from core.rpc.listing import Rows
 from core.rpc.network_events import NetworkEvents
 from core.rpc.params import read_params
 from core.rpc.requests import Request
@@ -25,7 +26,7 @@ class Dispatcher:
         self._network_events = network_events
         self._commands = commands
 
-    def run(self, request: Request, caller: Caller) -> Json | Awaitable[Json]:
+    def run(self, request: Request, caller: Caller) -> Json | Awaitable[Json] | Rows:
         """The result, at once or to be awaited. Raises RpcError and the core's own errors."""
         command = self._commands.get(request.method)
         if command is None:
@@ -38,6 +39,8 @@ class Dispatcher:
         )
         if request.filter is None:
             return result
+        if isinstance(result, Rows):
+            return result.filtered(request.filter)
         if inspect.isawaitable(result):
             return _filtered(result, request.filter)
         return apply_filter(result, request.filter)

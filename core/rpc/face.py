@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from core.base.clock import Clock
@@ -11,6 +12,10 @@ from core.base.paths import ProfilePaths
 from core.base.settings import Settings
 from core.bolt.address import Address
 from core.bolt.networks import Network
+from core.gossip.graph import Graph
+from core.gossip.importing import ImportReport
+from core.gossip.router import Router
+from core.gossip.store_reading import Progress
 from core.peers.bans import Ban, Bans
 from core.peers.saved import SavedPeers
 from core.peers.values import PeerInfo
@@ -109,6 +114,17 @@ class NodeFace(Protocol):
     @property
     def peers(self) -> PeersFace:
         """Raises NodeNotActive until activation is done."""
+
+    @property
+    def graph(self) -> Graph:
+        """What gossip told of the network, to be read. Raises NodeNotActive."""
+
+    @property
+    def router(self) -> Router:
+        """Finds routes in the graph. Raises NodeNotActive."""
+
+    async def import_gossip_store(self, path: Path, progress: Progress) -> ImportReport:
+        """Take in another node's store. Raises NodeNotActive, ProfileUnusable and VerificationFailed."""
 
     @property
     def onion_address(self) -> Address | None:

@@ -160,6 +160,11 @@ def compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
+def encode_text(text: str) -> bytes:
+    """Part of a reply, as it goes over the socket."""
+    return text.encode(errors=_UNPAIRED)
+
+
 def encode_result(request_id: str, result: Any) -> bytes:
     """A success; `request_id` is the id as it was written."""
     return _reply(request_id, "result", result)

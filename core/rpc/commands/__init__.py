@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.rpc.commands import connecting, helping, httpbans, messages, node, saved
+from core.rpc.commands import connecting, helping, httpbans, messages, network, node, saved
 from core.rpc.commands.base import Command
 
 COMMANDS: dict[str, Command] = {
@@ -16,11 +16,15 @@ COMMANDS: dict[str, Command] = {
         connecting.DISCONNECT,
         saved.FORGETPEER,
         node.GETINFO,
+        network.GETROUTE,
         helping.HELP,
+        network.IMPORTGOSSIPSTORE,
         saved.LISTBANS,
+        network.LISTCHANNELS,
         node.LISTCONFIGS,
         messages.LISTCUSTOMMSGS,
         connecting.LISTNETWORKEVENTS,
+        network.LISTNODES,
         connecting.LISTPEERS,
         saved.LISTSAVEDPEERS,
         httpbans.MMRPCBANS,

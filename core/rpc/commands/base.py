@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.rpc.face import NodeFace
+from core.rpc.listing import Rows
 from core.rpc.network_events import NetworkEvents
 from core.rpc.params import Param
 from core.rpc.tokens import Token
@@ -50,7 +51,7 @@ class Command:
     name: str
     category: str
     description: str
-    run: Callable[..., Json | Awaitable[Json]]
+    run: Callable[..., Json | Awaitable[Json] | Rows]
     """Called with the context and the parameters by name; what waits is a coroutine function."""
     params: tuple[Param, ...] = ()
     verify: Callable[..., Awaitable[None] | None] | None = None

@@ -23,8 +23,8 @@ from core.chain.regtest import RegtestChain
 from core.chain.source import ChainSource
 from core.channels.records import ChannelRecords
 from core.channels.trusted import TrustedNodes
+from core.gossip.kept_graph import KeptGraph
 from core.gossip.scorer import Scorer
-from core.gossip.store import open_gossip_store
 from core.peers.book import SqlitePeerBook
 from core.peers.budget import LoopBudget
 from core.peers.manager import PeerManager
@@ -73,13 +73,16 @@ class Rig:
             folder=paths.folder,
             coin=COIN,
             chain=self.chain,
-            open_graph=lambda progress: open_gossip_store(paths.gossip_store, progress),
+            open_graph=lambda progress: KeptGraph.open(
+                paths.gossip_store, network.chain_hash, self.bus, self.clock, progress
+            ),
             open_channels=lambda: ChannelRecords.open(self.database, self.clock),
             make_peers=self._make_peers,
             open_trusted=lambda: TrustedNodes.open(paths.folder / "trusted_nodes"),
             open_scorer=lambda: Scorer.open(paths.scorer),
             book=self.book,
             binds=[f"127.0.0.1:{self.port}"],
+            node_id=NodeKey(b"\x22" * 32).node_id,
             problem=self.problems.append,
         )
         made = replace(made, **self.overrides)  # type: ignore[arg-type]
@@ -96,7 +99,7 @@ class Rig:
 
         return noted
 
-    def _make_peers(self, channels: ChannelRecords) -> PeerManager:
+    def _make_peers(self, channels: ChannelRecords, kept: KeptGraph) -> PeerManager:
         self.peers = PeerManager(
             key=NodeKey(b"\x22" * 32),
             network=NETWORKS["regtest"],
@@ -105,6 +108,7 @@ class Rig:
             budget=LoopBudget(),
             book=self.book,
             channels=channels,
+            announced=kept.addresses_of,
         )
         return self.peers
 
