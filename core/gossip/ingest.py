@@ -1,4 +1,4 @@
-"""Gossip as it comes in: screened, verified elsewhere, then into store and graph in one order.
+"""Gossip as it comes in: screened, verified elsewhere, then kept.
 
 The cheapest question first: form, chain, age, whether it is news to the graph, whether it came before, whether there is
 room; signatures last. Nobody asks the chain about a channel here, so what is new is unchecked, and bounded in number.
@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.base.clock import Clock
-from core.base.events import EventBus
 from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
 from core.bolt.wire import WireError
 from core.gossip.errors import VerificationFailed
-from core.gossip.graph import Graph
-from core.gossip.graph_values import Applied, Trust
-from core.gossip.graph_values import Verdict as News
+from core.gossip.graph_values import Trust, Verdict
+from core.gossip.kept_graph import Announcement, KeptGraph, News
 from core.gossip.limits import (
     BATCH_TO_VERIFY,
     FURTHEST_AHEAD_S,
@@ -33,32 +31,18 @@ from core.gossip.limits import (
 )
 from core.gossip.peer import Peer
 from core.gossip.seen import Seen
-from core.gossip.store_file import Record as Stored
-from core.gossip.verify_frames import Record, SignedBy, Verdict
+from core.gossip.verify_frames import Record, SignedBy
+from core.gossip.verify_frames import Verdict as Genuine
 
 _log = logging.getLogger(__name__)
-_SLICE = 64
-"""Records applied to the graph in one turn of the loop."""
 _RETRY_S = 1.0
-
-Announcement = ChannelAnnouncement | ChannelUpdate | NodeAnnouncement
 
 
 class Verifies(Protocol):
     """`verification.Verifier`."""
 
-    async def verify(self, batch: Sequence[Record]) -> list[Verdict]:
+    async def verify(self, batch: Sequence[Record]) -> list[Genuine]:
         """VerificationFailed when it cannot be known."""
-
-
-class Stores(Protocol):
-    """`store.GossipStore`."""
-
-    async def append(self, records: Sequence[Stored]) -> list[int]:
-        """ProfileUnusable."""
-
-    async def mark_deleted(self, offsets: Sequence[int]) -> None:
-        """ProfileUnusable, StoreDamaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +72,9 @@ class _Heard:
 class Ingest:
     """What peers tell, from `hear` to `taken`. `run` does the work."""
 
-    def __init__(
-        self, graph: Graph, store: Stores, bus: EventBus, clock: Clock, taken: Callable[[Sequence[Taken]], None]
-    ) -> None:
-        self._graph = graph
-        self._store = store
-        self._bus = bus
+    def __init__(self, kept: KeptGraph, clock: Clock, taken: Callable[[Sequence[Taken]], None]) -> None:
+        self._kept = kept
+        self._graph = kept.graph
         self._clock = clock
         self._taken = taken
         self._seen = Seen()
@@ -150,7 +131,7 @@ class Ingest:
 
     def _screened_channel(self, peer: Peer, message: bytes) -> _Heard | None:
         value = ChannelAnnouncement.decode(message)
-        if self._graph.channel_verdict(value) is not News.NEWS or not self._has_room(peer):
+        if self._graph.channel_verdict(value) is not Verdict.NEWS or not self._has_room(peer):
             return None
         if value.node_id_1 >= value.node_id_2:
             peer.refuse_gossip("channel_announcement: node ids are not in order")
@@ -163,11 +144,11 @@ class Ingest:
         if not now - OLDEST_UPDATE_S <= value.timestamp <= now + FURTHEST_AHEAD_S or value.dont_forward:
             return None
         verdict, scid = self._graph.update_verdict(value), int(value.short_channel_id)
-        if verdict is News.NEWS:
+        if verdict is Verdict.NEWS:
             channel = self._graph.channel(scid)
             signer = self._graph.source_of(scid, value.direction)
             return _Heard(peer, message, value, signer, channel is not None and channel.trust is Trust.CHECKED)
-        announced = self._announced.get(scid) if verdict is News.UNKNOWN else None
+        announced = self._announced.get(scid) if verdict is Verdict.UNKNOWN else None
         if announced is None or not isinstance(announced.value, ChannelAnnouncement):
             return None
         ends = (announced.value.node_id_1, announced.value.node_id_2)
@@ -178,7 +159,7 @@ class Ingest:
         if value.timestamp > self._clock.time() + FURTHEST_AHEAD_S:
             return None
         verdict = self._graph.node_verdict(value)
-        if verdict is News.NEWS or (verdict is News.UNKNOWN and self._announced):
+        if verdict is Verdict.NEWS or (verdict is Verdict.UNKNOWN and self._announced):
             return _Heard(peer, message, value)
         return None
 
@@ -189,7 +170,7 @@ class Ingest:
     # -- working
 
     async def run(self, verifier: Verifies) -> None:
-        """Work until it is cancelled. Raises ProfileUnusable when the store cannot be written."""
+        """Work until it is cancelled. Raises ProfileUnusable, StoreDamaged."""
         while True:
             await self._there.wait()
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_TO_VERIFY))]
@@ -220,60 +201,33 @@ class Ingest:
             taken += await self._take([heard for heard in genuine if isinstance(heard.value, kind)])
         if taken:
             self._taken(taken)
-        if (changed := self._graph.take_changes()) is not None:
-            self._bus.publish(changed)
+        self._kept.tell()
 
     async def _take(self, genuine: list[_Heard]) -> list[Taken]:
-        """Store what is still news, then bring it into the graph with its place; gives what was taken."""
-        news = [heard for heard in genuine if self._is_news(heard)]
-        if not news:
-            return []
-        offsets = await self._store.append([(heard.message, self._timestamp(heard.value)) for heard in news])
+        """Have what is still news kept; gives that."""
+        news = [heard for heard in genuine if self._may_be_taken(heard)]
+        applied = await self._kept.take([News(heard.message, heard.value) for heard in news])
         taken: list[Taken] = []
-        obsolete: list[int] = []
-        for number, (heard, offset) in enumerate(zip(news, offsets, strict=True), 1):
-            applied = self._apply(heard, offset)
-            if applied.verdict is not News.NEWS:
-                obsolete.append(offset)
-            else:
+        for heard, done in zip(news, applied, strict=True):
+            if done.verdict is Verdict.NEWS:
                 taken.append(Taken(heard.message, heard.value, heard.peer.peer_id))
-                if applied.replaces:
-                    obsolete.append(applied.replaces)
-            if not number % _SLICE:
-                await self._clock.sleep(0)
-        if obsolete:
-            await self._store.mark_deleted(obsolete)
+                self._unchecked[heard.peer.peer_id] += isinstance(heard.value, ChannelAnnouncement)
+            else:
+                self._seen.forget(heard.message)
         return taken
 
-    def _is_news(self, heard: _Heard) -> bool:
-        """Also what a signer was guessed for: the channel may be another one's by now."""
+    def _may_be_taken(self, heard: _Heard) -> bool:
+        """Asked again now that all before it is in the graph: others brought channels too, and a signer was a guess."""
         value = heard.value
         if isinstance(value, ChannelAnnouncement):
-            news = self._graph.channel_verdict(value) is News.NEWS and self._has_room(heard.peer)
-        elif isinstance(value, NodeAnnouncement):
-            news = self._graph.node_verdict(value) is News.NEWS
+            may = self._has_room(heard.peer)
+        elif isinstance(value, ChannelUpdate):
+            may = self._graph.source_of(int(value.short_channel_id), value.direction) == heard.signer
         else:
-            known = self._graph.source_of(int(value.short_channel_id), value.direction)
-            news = self._graph.update_verdict(value) is News.NEWS and known == heard.signer
-        if not news:
+            may = True
+        if not may:
             self._seen.forget(heard.message)
-        return news
-
-    def _apply(self, heard: _Heard, offset: int) -> Applied:
-        value = heard.value
-        if isinstance(value, ChannelUpdate):
-            return self._graph.update_channel(value, offset=offset)
-        if isinstance(value, NodeAnnouncement):
-            return self._graph.update_node(value, offset=offset)
-        applied = self._graph.add_channel(
-            value, capacity_sat=None, trust=Trust.UNCHECKED, heard=int(self._clock.time()), offset=offset
-        )
-        self._unchecked[heard.peer.peer_id] += applied.verdict is News.NEWS
-        return applied
-
-    def _timestamp(self, value: Announcement) -> int:
-        """A channel's announcement has none of its own."""
-        return int(self._clock.time()) if isinstance(value, ChannelAnnouncement) else value.timestamp
+        return may
 
     def _done(self, batch: list[_Heard]) -> None:
         for heard in batch:

@@ -7,7 +7,6 @@ import random
 from collections.abc import Sequence
 
 from core.base.clock import Clock
-from core.base.events import EventBus
 from core.bolt.features import bits
 from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
 from core.bolt.gossip_queries import (
@@ -20,12 +19,11 @@ from core.bolt.gossip_queries import (
     UnknownEncoding,
 )
 from core.bolt.wire import WireError
-from core.gossip.graph import Graph
 from core.gossip.ingest import Ingest, Taken
+from core.gossip.kept_graph import KeptGraph
 from core.gossip.limits import BROADCAST_INTERVAL_S
 from core.gossip.peer import Peer
 from core.gossip.serving import Recent, Serving, may_be_passed_on
-from core.gossip.store import GossipStore
 from core.gossip.sync import Seeker, Send
 from core.gossip.verification import Verifier
 
@@ -38,17 +36,15 @@ _GOSSIP_QUERIES = frozenset((6, 7))
 class Gossip:
     """What the peer core tells (`core.peers.hooks.GossipListener`) from the first connection on; `run` works."""
 
-    def __init__(
-        self, graph: Graph, store: GossipStore, bus: EventBus, clock: Clock, chance: random.Random | None = None
-    ) -> None:
+    def __init__(self, kept: KeptGraph, clock: Clock, chance: random.Random | None = None) -> None:
         """`chance` is for tests."""
-        self._graph = graph
-        self._store = store
+        self._graph = kept.graph
+        self._store = kept.store
         self._clock = clock
         self._chance = chance or random.Random()
         self._recent = Recent()
-        self._seeker = Seeker(graph.chain_hash, self._missing, self._chance)
-        self.ingest = Ingest(graph, store, bus, clock, self._taken)
+        self._seeker = Seeker(kept.graph.chain_hash, self._missing, self._chance)
+        self.ingest = Ingest(kept, clock, self._taken)
         self._serving: dict[Peer, Serving] = {}
         self._by_id: dict[bytes, Peer] = {}
         self._tasks: dict[Peer, asyncio.Task[None]] = {}

@@ -16,10 +16,10 @@ from core.bolt.gossip_queries import GossipTimestampFilter, QueryChannelRange, Q
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
 from core.gossip.graph import Graph
-from core.gossip.graph_loading import load_graph
 from core.gossip.graph_values import GraphChanged, Trust
+from core.gossip.kept_graph import KeptGraph
 from core.gossip.service import Gossip
-from core.gossip.store import GossipStore, open_gossip_store
+from core.gossip.store import open_gossip_store
 from core.gossip.store_format import channel_amount
 from core.gossip.verification import Verifier
 from core.peers.manager import PeerManager
@@ -38,7 +38,6 @@ class Told:
 
     peers: TestNode
     graph: Graph
-    store: GossipStore
     gossip: Gossip
     changes: list[GraphChanged]
 
@@ -55,19 +54,16 @@ async def told(folder: Path, network: Network | None = None) -> AsyncIterator[To
     bus.subscribe(GraphChanged, changes.append)
     if network is not None:
         await stored(folder / "gossip_store", network)
-    store = await open_gossip_store(folder / "gossip_store")
-    graph = Graph(CHAIN)
-    await load_graph(graph, store.batches(), clock)
-    graph.take_changes()
-    gossip = Gossip(graph, store, bus, clock)
+    kept = await KeptGraph.open(folder / "gossip_store", CHAIN, bus, clock)
+    gossip = Gossip(kept, clock)
     async with Verifier.start() as verifier, node(gossip=gossip) as peers:
         working = asyncio.create_task(gossip.run(verifier))
         try:
-            yield Told(peers, graph, store, gossip, changes)
+            yield Told(peers, kept.graph, gossip, changes)
         finally:
             working.cancel()
             await asyncio.wait([working])
-            await store.aclose()
+            await kept.aclose()
     assert working.cancelled()
 
 
@@ -104,12 +100,10 @@ async def test_two_thousand_channels_reach_the_other_node(tmp_path: Path) -> Non
         assert {one.trust for one in b.graph.channels()} == {Trust.UNCHECKED}
         assert b.changes
         assert not b.gossip.ingest.unverified
-    store = await open_gossip_store(tmp_path / "b" / "gossip_store")
-    again = Graph(CHAIN)
-    await load_graph(again, store.batches(), SystemClock())
-    await store.aclose()
-    assert listing(again) == listing(a.graph)
-    assert again.checked_count == 0
+    again = await KeptGraph.open(tmp_path / "b" / "gossip_store", CHAIN, EventBus(), SystemClock())
+    await again.aclose()
+    assert listing(again.graph) == listing(a.graph)
+    assert again.graph.checked_count == 0
 
 
 @contextlib.asynccontextmanager
