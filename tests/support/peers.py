@@ -23,7 +23,7 @@ from core.bolt.address import Address
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
 from core.peers.book import NothingKept
-from core.peers.bootstrap import DnsBootstrap
+from core.peers.bootstrap import Announced, DnsBootstrap, nothing_announced
 from core.peers.budget import LoopBudget
 from core.peers.events import PeerNotice
 from core.peers.hooks import NO_HOOKS, GossipListener, PeerHooks
@@ -153,6 +153,7 @@ async def node(
     hooks: PeerHooks = NO_HOOKS,
     gossip: GossipListener | None = None,
     bootstrap: DnsBootstrap | None = None,
+    announced: Announced = nothing_announced,
     readiness: ChannelReadiness | None = None,
     **limits: float,
 ) -> AsyncIterator[TestNode]:
@@ -174,6 +175,7 @@ async def node(
         hooks=hooks,
         gossip=gossip,
         bootstrap=bootstrap,
+        announced=announced,
         readiness=readiness,
         resolver=resolver,
         chance=random.Random(1),
