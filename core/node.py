@@ -41,6 +41,7 @@ from core.gossip.importing import ImportReport
 from core.gossip.kept_graph import KeptGraph
 from core.gossip.router import Router
 from core.gossip.scorer import Scorer
+from core.gossip.service import Gossip
 from core.gossip.store_reading import Progress
 from core.peers.bans import Bans
 from core.peers.book import SqlitePeerBook
@@ -368,7 +369,7 @@ class Node:
                 paths.gossip_store, self.network.chain_hash, self.bus, self.clock, progress
             ),
             open_channels=lambda: ChannelRecords.open(database, self.clock),
-            make_peers=lambda channels, kept: self._make_peers(channels, kept, book),
+            make_peers=lambda channels, kept, gossip: self._make_peers(channels, kept, gossip, book),
             open_trusted=lambda: TrustedNodes.open(paths.folder / "trusted_nodes"),
             open_scorer=lambda: Scorer.open(paths.scorer),
             book=book,
@@ -392,7 +393,9 @@ class Node:
         )
         return OnionService(config, peers.incoming, self.clock, DEFAULT_LIMITS)
 
-    def _make_peers(self, channels: ChannelRecords, kept: KeptGraph, book: SqlitePeerBook) -> PeerManager:
+    def _make_peers(
+        self, channels: ChannelRecords, kept: KeptGraph, gossip: Gossip, book: SqlitePeerBook
+    ) -> PeerManager:
         return PeerManager(
             key=_started(self._key),
             network=self.network,
@@ -403,11 +406,11 @@ class Node:
             channels=channels,
             bans=_started(self._bans),
             hooks=self.plugins,
+            gossip=gossip,
             bootstrap=DnsBootstrap(self.settings.dns_seed) if self.settings.dns_seed else None,
             announced=kept.addresses_of,
             config=PeerConfig(
                 allow_even_custom_messages=self.settings.allow_even_custom_messages,
-                offer_gossip_queries=self.settings.dev_offer_gossip_queries,
                 cln_strict=self.settings.cln_strict,
                 disable_dns=self.settings.disable_dns,
                 reconnect=not self.settings.offline,

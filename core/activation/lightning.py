@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,9 @@ from core.gossip.importing import StoreImporter
 from core.gossip.kept_graph import KeptGraph
 from core.gossip.router import Router
 from core.gossip.scorer import Scorer
+from core.gossip.service import Gossip
 from core.gossip.store_reading import Progress
+from core.gossip.verification import Verifier
 from core.peers.manager import PeerManager
 from core.peers.onion import OnionService
 from core.peers.values import PeerBook
@@ -47,7 +49,7 @@ class LightningFactories:
     """Of the platform coin, which opened it and closes it."""
     open_graph: Callable[[Progress], Awaitable[KeptGraph]]
     open_channels: Callable[[], Awaitable[ChannelRecords]]
-    make_peers: Callable[[ChannelRecords, KeptGraph], PeerManager]
+    make_peers: Callable[[ChannelRecords, KeptGraph, Gossip], PeerManager]
     open_trusted: Callable[[], Awaitable[TrustedNodes]]
     open_scorer: Callable[[], Awaitable[Scorer]]
     book: PeerBook
@@ -59,6 +61,8 @@ class LightningFactories:
     """Told when a background service dies or cannot write."""
     make_onion: Callable[[PeerManager], OnionService] | None = None
     """None: we are not to be reached through Tor."""
+    start_verifier: Callable[[], AbstractAsyncContextManager[Verifier]] = Verifier.start
+    """The worker processes that look at what peers tell."""
     backup: Path | None = None
     """A folder for a second copy of what guards channels; made, and proved to be writable."""
     reconnect: bool = True
@@ -166,13 +170,14 @@ class _Activation:
             channels = await self._read_channels(step, chain)
         with self._report.step(ActivationStep.PEER_MANAGER) as step:
             trusted = await self._make.open_trusted()
-            peers, onion = await self._start_peers(step, channels, kept)
+            gossip = Gossip(kept, self._make.clock)
+            peers, onion = await self._start_peers(step, channels, kept, gossip)
         with self._report.step(ActivationStep.READING_SCORER) as step:
             scorer = await self._make.open_scorer()
             self._undo.stack.push_async_callback(scorer.flush)
             step.say(str(scorer))
         with self._report.step(ActivationStep.BACKGROUND) as step:
-            await self._start_services(step, peers, scorer, onion, kept)
+            await self._start_services(step, peers, scorer, onion, kept, gossip)
         with self._report.step(ActivationStep.READING_ADDRESSES) as step:
             await self._reconnect(step, peers)
         return Lightning(
@@ -207,9 +212,9 @@ class _Activation:
         return channels
 
     async def _start_peers(
-        self, step: Step, channels: ChannelRecords, kept: KeptGraph
+        self, step: Step, channels: ChannelRecords, kept: KeptGraph, gossip: Gossip
     ) -> tuple[PeerManager, OnionService | None]:
-        peers = self._make.make_peers(channels, kept)
+        peers = self._make.make_peers(channels, kept, gossip)
         undo = self._undo
         undo.stack.push_async_callback(lambda: peers.aclose(undo.flush_timeout_s))
         bound = [str(address) for address in await peers.listen(self._make.binds)]
@@ -223,12 +228,19 @@ class _Activation:
         return peers, onion
 
     async def _start_services(
-        self, step: Step, peers: PeerManager, scorer: Scorer, onion: OnionService | None, kept: KeptGraph
+        self,
+        step: Step,
+        peers: PeerManager,
+        scorer: Scorer,
+        onion: OnionService | None,
+        kept: KeptGraph,
+        gossip: Gossip,
     ) -> None:
         make = self._make
         if make.folder is not None:
             # What cannot be written is better known now than when there is something to lose.
             await finish(asyncio.to_thread(prove_writable, make.folder))
+        verifier = await self._undo.stack.enter_async_context(make.start_verifier())
         services = BackgroundServices(make.problem)
         self._undo.stack.push_async_callback(services.aclose)
         kept_up = () if onion is None else (onion.run,)
@@ -237,9 +249,10 @@ class _Activation:
             lambda: flush_regularly(scorer, make.clock, make.problem),
             lambda: tell_regularly(kept, make.clock),
             lambda: prune_regularly(kept, make.chain, make.node_id, make.clock, make.problem),
+            lambda: gossip.run(verifier),
             *kept_up,
         )
-        step.say("flushing, pruning, pings and reconnecting run")
+        step.say("flushing, pruning, pings, reconnecting and gossip run")
 
     async def _reconnect(self, step: Step, peers: PeerManager) -> None:
         saved = await self._make.book.saved()

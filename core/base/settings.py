@@ -48,8 +48,6 @@ class Setting:
     metavar: str | None = None
     profile: bool = True
     """Whether `config.toml` may hold it."""
-    hidden: bool = False
-    """Left out of the help: for tests alone."""
 
     @property
     def attribute(self) -> str:
@@ -182,7 +180,6 @@ SETTINGS: tuple[Setting, ...] = (
         "lock the window after so many minutes without a key or the pointer; 0 is never",
         metavar="MINUTES",
     ),
-    Setting("dev-offer-gossip-queries", "flag", False, "offer feature bit 7 (tests)", profile=False, hidden=True),
 )
 
 
@@ -224,7 +221,6 @@ class Settings:
     headless: bool = False
     no_wizard: bool = False
     auto_lock_minutes: str = "0"
-    dev_offer_gossip_queries: bool = False
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
     def origin(self, name: str) -> Origin:
@@ -257,7 +253,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
     for setting in SETTINGS:
         options: dict[str, Any] = {
             "dest": setting.name,
-            "help": argparse.SUPPRESS if setting.hidden else _help(setting),
+            "help": _help(setting),
         }
         if setting.kind == "flag":
             options["action"] = "store_true"
@@ -305,7 +301,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for setting in SETTINGS:
         text = environ.get("LEYDEN_" + setting.attribute.upper())
-        if text is None or setting.hidden:
+        if text is None:
             continue
         if setting.kind == "flag":
             if text.lower() not in ("0", "1", "false", "true"):

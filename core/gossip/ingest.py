@@ -201,7 +201,6 @@ class Ingest:
             taken += await self._take([heard for heard in genuine if isinstance(heard.value, kind)])
         if taken:
             self._taken(taken)
-        self._kept.tell()
 
     async def _take(self, genuine: list[_Heard]) -> list[Taken]:
         """Have what is still news kept; gives that."""

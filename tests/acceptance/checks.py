@@ -132,7 +132,7 @@ async def electrum_both_ways(folder: Path) -> Facts:
     """Electrum dialled and dialling: its own log holds init, our custom message and the end."""
     counts = {"messages": 0, "sessions": 0}
     async with (
-        await InstalledLeyden.start(folder / "leyden", "--dev-offer-gossip-queries") as leyden,
+        await InstalledLeyden.start(folder / "leyden") as leyden,
         await Electrum.start(folder / "electrum") as electrum,
     ):
         us = leyden.node_id.hex()[:10]

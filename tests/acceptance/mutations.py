@@ -35,9 +35,9 @@ MUTATIONS: dict[str, Mutation] = {
         "self._sending, self._receiving = symmetric.split()",
     ),
     "electrum_both_ways": Mutation(
-        "core/node.py",
-        "offer_gossip_queries=self.settings.dev_offer_gossip_queries",
-        "offer_gossip_queries=False",
+        "core/peers/session.py",
+        "self.config.offer_gossip_queries or self.gossip is not None",
+        "self.config.offer_gossip_queries",
     ),
     "rotation_with_pyln": Mutation("core/bolt/noise.py", "_USES_OF_A_KEY = 1000", "_USES_OF_A_KEY = 1002"),
     "errors_as_the_reference": Mutation("core/rpc/errors.py", "no address known for peer", "no address known"),

@@ -18,7 +18,7 @@ from tests.acceptance.program import InstalledLeyden
 from tests.acceptance.session_record import Record
 from tests.counterparts import Electrum, Ldk
 
-OPTIONS = ("--dev-offer-gossip-queries", "--keystore", "file", "--passphrase-file")
+OPTIONS = ("--keystore", "file", "--passphrase-file")
 STATE = ChannelState.CHANNELD_NORMAL
 _FAILED = 1
 _WAIT_S = 15.0

@@ -38,15 +38,13 @@ def _getinfo(context: Context) -> Json:
         "fees_collected_msat": 0,
         "lightning-dir": str(node.paths.folder),
         # Nothing is announced, so only what `init` carries is offered.
-        "our_features": {"init": init_features(node), "node": "", "channel": "", "invoice": ""},
+        "our_features": {"init": init_features(), "node": "", "channel": "", "invoice": ""},
     }
 
 
-def init_features(node: NodeFace) -> str:
+def init_features() -> str:
     """What our `init` offers, in hex."""
-    if node.settings.dev_offer_gossip_queries:
-        return combine(LEYDEN_FEATURES, from_bits([GOSSIP_QUERIES_BIT])).hex()
-    return LEYDEN_FEATURES.hex()
+    return combine(LEYDEN_FEATURES, from_bits([GOSSIP_QUERIES_BIT])).hex()
 
 
 GETINFO = Command("getinfo", "utility", "Show information about this node", _getinfo, before_active=True)
@@ -54,13 +52,13 @@ GETINFO = Command("getinfo", "utility", "Show information about this node", _get
 
 def _config_name(token: Token, _scope: Scope) -> str:
     setting = _SETTINGS.get(token.text)
-    if setting is None or setting.hidden:
+    if setting is None:
         raise BadParam("Unknown config option")
     return setting.name
 
 
 def _listconfigs(context: Context, *, config: str | None) -> Json:
-    wanted = [_SETTINGS[config]] if config is not None else [row for row in SETTINGS if not row.hidden]
+    wanted = [_SETTINGS[config]] if config is not None else list(SETTINGS)
     return {"configs": {row.name: shown for row in wanted if (shown := _config(context.node, row)) is not None}}
 
 

@@ -20,7 +20,7 @@ def configuration(node: NodeFace) -> Json:
         "rpc-file": node.paths.socket.name,
         "startup": True,
         "network": node.network.name,
-        "feature_set": {"init": init_features(node), "node": "", "channel": "", "invoice": ""},
+        "feature_set": {"init": init_features(), "node": "", "channel": "", "invoice": ""},
     }
     if node.settings.proxy:
         host, port = parse_ip_and_port(node.settings.proxy)

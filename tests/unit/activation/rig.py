@@ -25,6 +25,7 @@ from core.channels.records import ChannelRecords
 from core.channels.trusted import TrustedNodes
 from core.gossip.kept_graph import KeptGraph
 from core.gossip.scorer import Scorer
+from core.gossip.service import Gossip
 from core.peers.book import SqlitePeerBook
 from core.peers.budget import LoopBudget
 from core.peers.manager import PeerManager
@@ -99,7 +100,7 @@ class Rig:
 
         return noted
 
-    def _make_peers(self, channels: ChannelRecords, kept: KeptGraph) -> PeerManager:
+    def _make_peers(self, channels: ChannelRecords, kept: KeptGraph, gossip: Gossip) -> PeerManager:
         self.peers = PeerManager(
             key=NodeKey(b"\x22" * 32),
             network=NETWORKS["regtest"],
@@ -109,6 +110,7 @@ class Rig:
             book=self.book,
             channels=channels,
             announced=kept.addresses_of,
+            gossip=gossip,
         )
         return self.peers
 

@@ -72,7 +72,7 @@ async def test_a_new_profile_comes_up_and_each_step_with_nothing_to_do_says_so(t
             "InitializingChannelManager": "no channels",
             "InitializingPeerManager": f"listening on 127.0.0.1:{rig.port}",
             "ReadingScorerFromFile": "no file yet: nothing learned",
-            "InitializingBackgroundProcessor": "flushing, pruning, pings and reconnecting run",
+            "InitializingBackgroundProcessor": "flushing, pruning, pings, reconnecting and gossip run",
             "ReadingChannelsAddressesFromFile": "no saved peers",
         }
         assert all(row.done is None for row in rig.told), "no progress is invented"

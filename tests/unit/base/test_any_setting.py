@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.base.settings import SETTINGS, SettingInvalid, Settings, parse_arguments
 
-NAMES = [setting.name for setting in SETTINGS if not setting.hidden]
+NAMES = [setting.name for setting in SETTINGS]
 SYSTEM_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=())).map(
     # what a program can be given: bytes, of which those that are no UTF-8 become half surrogates
     lambda text: text.encode(errors="surrogatepass").decode(errors="surrogateescape")

@@ -16,7 +16,7 @@ from core.bolt.gossip_queries import GossipTimestampFilter, QueryChannelRange, Q
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
 from core.gossip.graph import Graph
-from core.gossip.graph_values import GraphChanged, Trust
+from core.gossip.graph_values import Trust
 from core.gossip.kept_graph import KeptGraph
 from core.gossip.service import Gossip
 from core.gossip.store import open_gossip_store
@@ -39,7 +39,6 @@ class Told:
     peers: TestNode
     graph: Graph
     gossip: Gossip
-    changes: list[GraphChanged]
 
     @property
     def manager(self) -> PeerManager:
@@ -50,16 +49,15 @@ class Told:
 async def told(folder: Path, network: Network | None = None) -> AsyncIterator[Told]:
     """With `network` it knows that one, and the chain was seen to hold it."""
     folder.mkdir()
-    clock, bus, changes = SystemClock(), EventBus(), list[GraphChanged]()
-    bus.subscribe(GraphChanged, changes.append)
+    clock = SystemClock()
     if network is not None:
         await stored(folder / "gossip_store", network)
-    kept = await KeptGraph.open(folder / "gossip_store", CHAIN, bus, clock)
+    kept = await KeptGraph.open(folder / "gossip_store", CHAIN, EventBus(), clock)
     gossip = Gossip(kept, clock)
     async with Verifier.start() as verifier, node(gossip=gossip) as peers:
         working = asyncio.create_task(gossip.run(verifier))
         try:
-            yield Told(peers, kept.graph, gossip, changes)
+            yield Told(peers, kept.graph, gossip)
         finally:
             working.cancel()
             await asyncio.wait([working])
@@ -98,7 +96,6 @@ async def test_two_thousand_channels_reach_the_other_node(tmp_path: Path) -> Non
         await b.peers.connect_to(a.peers)
         await until(lambda: listing(a.graph) == listing(b.graph) if len(b.graph) == 2_000 else None, 60)
         assert {one.trust for one in b.graph.channels()} == {Trust.UNCHECKED}
-        assert b.changes
         assert not b.gossip.ingest.unverified
     again = await KeptGraph.open(tmp_path / "b" / "gossip_store", CHAIN, EventBus(), SystemClock())
     await again.aclose()

@@ -484,7 +484,7 @@ async def test_getinfo_has_the_contracts_order_and_the_port_really_bound() -> No
         assert info["binding"] == [{"type": "ipv4", "address": "127.0.0.1", "port": bound.port}]
         assert (info["network"], info["blockheight"], info["num_peers"]) == ("regtest", 7, 0)
         assert info["lightning-dir"] == str(rpc.node.paths.folder)
-        assert info["our_features"] == {"init": "20000080a202", "node": "", "channel": "", "invoice": ""}
+        assert info["our_features"] == {"init": "20000080a282", "node": "", "channel": "", "invoice": ""}
 
 
 async def test_getinfo_names_the_onion_service_while_tor_has_it() -> None:
@@ -618,7 +618,6 @@ async def test_listconfigs_says_where_each_value_comes_from() -> None:
         assert configs["bind"] == {"values_str": ["127.0.0.1:0"], "sources": ["cmdline"]}
         assert configs["offline"] == {"set": False, "source": "default"}
         assert configs["alias"] == {"value_str": "practice jar", "source": str(rpc.node.paths.config)}
-        assert "dev-offer-gossip-queries" not in configs
         assert await client.result("listconfigs", ["network"]) == {"configs": {"network": configs["network"]}}
         assert await client.error("listconfigs", ["nope"]) == invalid("config", "Unknown config option")
 

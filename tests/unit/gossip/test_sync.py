@@ -1,0 +1,116 @@
+"""Whom we ask for gossip, for what, and when."""
+
+from __future__ import annotations
+
+import random
+
+from core.bolt.gossip_queries import (
+    GossipTimestampFilter,
+    QueryChannelRange,
+    QueryShortChannelIds,
+    ReplyChannelRange,
+)
+from core.bolt.networks import NETWORKS
+from core.gossip.limits import (
+    ANSWER_TIMEOUT_S,
+    CHECK_INTERVAL_S,
+    IDS_A_QUERY,
+    LISTED_CHANNELS,
+    ROTATE_INTERVAL_S,
+    STREAMING_PEERS,
+)
+from core.gossip.sync import Seeker, Send
+
+CHAIN = NETWORKS["regtest"].chain_hash
+WALL = 1_770_000_000
+ALL = 0xFFFFFFFF
+
+
+def seeker(known: frozenset[int] = frozenset()) -> Seeker:
+    return Seeker(CHAIN, lambda ids: [one for one in ids if one not in known], random.Random(1))
+
+
+def peer(number: int) -> bytes:
+    return b"\x02" + number.to_bytes(32, "big")
+
+
+def reply(first: int, end: int, *ids: int) -> ReplyChannelRange:
+    return ReplyChannelRange(CHAIN, first, end - first, True, ids)
+
+
+def ranges(sends: list[Send]) -> list[bytes]:
+    """Who is asked for the list."""
+    return [who for who, message in sends if message == QueryChannelRange(CHAIN, 0, ALL).encode()]
+
+
+def queried(sends: list[Send]) -> tuple[int, ...]:
+    ((_, message),) = sends
+    return QueryShortChannelIds.decode(message).short_channel_ids
+
+
+def test_a_few_peers_stream_and_one_is_asked_for_the_list() -> None:
+    seek = seeker()
+    sends = [send for number in range(STREAMING_PEERS + 3) for send in seek.connected(peer(number), 0.0, WALL)]
+    wanted = GossipTimestampFilter(CHAIN, WALL - 600, ALL).encode()
+    assert [who for who, message in sends if message == wanted] == [peer(number) for number in range(STREAMING_PEERS)]
+    assert ranges(sends) == [peer(0)]
+
+
+def test_what_is_missing_of_the_list_is_asked_for_a_piece_after_the_other() -> None:
+    seek = seeker(frozenset({1 << 40}))
+    seek.connected(peer(1), 0.0, WALL)
+    ids = [number << 40 for number in range(1, IDS_A_QUERY + 3)]
+    assert seek.listed(peer(1), reply(0, 600, *ids[:500]), 1.0) == []
+    assert queried(seek.listed(peer(1), reply(600, ALL, *ids[500:]), 2.0)) == tuple(ids[1 : IDS_A_QUERY + 1])
+    assert queried(seek.answered(peer(1), 3.0)) == tuple(ids[IDS_A_QUERY + 1 :])
+    assert seek.is_asking
+    assert seek.answered(peer(1), 4.0) == []
+    assert not seek.is_asking
+
+
+def test_the_list_is_asked_for_again_after_an_hour() -> None:
+    seek = seeker()
+    seek.connected(peer(1), 0.0, WALL)
+    seek.listed(peer(1), reply(0, ALL), 1.0)
+    assert ranges(seek.look(CHECK_INTERVAL_S - 1, WALL)) == []
+    assert ranges(seek.look(CHECK_INTERVAL_S, WALL)) == [peer(1)]
+
+
+def test_who_does_not_answer_or_leaves_is_not_waited_for() -> None:
+    seek = seeker()
+    seek.connected(peer(1), 0.0, WALL)
+    seek.heard(peer(1), 30.0)
+    seek.look(ANSWER_TIMEOUT_S, WALL)
+    assert seek.is_asking
+    seek.look(30.0 + ANSWER_TIMEOUT_S, WALL)
+    assert not seek.is_asking
+    assert ranges(seek.look(30.0 + 2 * ANSWER_TIMEOUT_S, WALL)) == [peer(1)]
+    seek.disconnected(peer(1), 200.0, WALL)
+    assert not seek.is_asking
+    assert not seek.streaming
+
+
+def test_answers_that_nobody_asked_for_lists_with_gaps_and_without_end_are_left() -> None:
+    seek = seeker()
+    seek.connected(peer(1), 0.0, WALL)
+    assert seek.listed(peer(2), reply(0, ALL, 1), 1.0) == seek.answered(peer(1), 1.0) == []
+    seek.listed(peer(1), reply(5, ALL, 1), 1.0)
+    assert not seek.is_asking
+    seek.look(1.0 + ANSWER_TIMEOUT_S, WALL)
+    many = tuple(range(8_000))
+    for _ in range(LISTED_CHANNELS // len(many) + 1):
+        seek.listed(peer(1), reply(0, 1, *many), 62.0)
+    assert not seek.is_asking
+
+
+def test_who_told_least_gives_its_place_to_another() -> None:
+    seek = seeker()
+    for number in range(STREAMING_PEERS + 1):
+        seek.connected(peer(number), 0.0, WALL)
+    for number in range(STREAMING_PEERS):
+        if number != 2:
+            seek.told_news(peer(number))
+    seek.look(0.0, WALL)
+    sends = seek.look(ROTATE_INTERVAL_S, WALL)
+    assert (peer(2), GossipTimestampFilter(CHAIN, ALL, 0).encode()) in sends
+    assert seek.streaming == {peer(number) for number in range(STREAMING_PEERS + 1)} - {peer(2)}
