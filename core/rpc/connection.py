@@ -27,6 +27,8 @@ PENDING_REQUESTS = 100
 QUIET_S = 0.05
 """Notifications wait this long and go out together, and never while a request is under way: pyln-client takes whatever
 comes first for the reply, so nothing may come between its `notifications` and the reply to its next request."""
+PIECES_A_TURN = 4
+"""Of a long reply, each some 60 KB: what a client takes at once at most."""
 STALL_S = 60.0
 """A client that takes nothing of its replies for so long is dropped: it holds its place and what waits for it."""
 _PYLN = '+notify-enable"'
@@ -64,6 +66,9 @@ class Connection(asyncio.Protocol):
         """The id of the request that asked for notifications; None when there is none in force."""
         self._dropped = 0
         self._stall_timer: asyncio.TimerHandle | None = None
+        self._unsent: deque[bytes] = deque()
+        """A long reply, and what must come behind it."""
+        self._pump_turn: asyncio.Handle | None = None
         self._listing = asyncio.Lock()
         """Held while a long list is made: one at a time."""
 
@@ -83,7 +88,7 @@ class Connection(asyncio.Protocol):
         We only read when everything read before is taken, so no request is left behind.
         """
         self._finished = True
-        return self._pending > 0
+        return self._pending > 0 or bool(self._unsent)
 
     def pause_writing(self) -> None:
         """The client does not read its replies: take no further request of it."""
@@ -95,13 +100,15 @@ class Connection(asyncio.Protocol):
         self._writable = True
         if self._stall_timer is not None:
             self._stall_timer.cancel()
+        self._pump_soon()  # not now: the transport does not bear being closed in here
         self._next_turn()
         self._flush_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._finished = True
-        for timer in (self._turn, self._flush_timer, self._stall_timer):
+        self._unsent.clear()
+        for timer in (self._turn, self._flush_timer, self._stall_timer, self._pump_turn):
             if timer is not None:
                 timer.cancel()
         self._gone(self)
@@ -185,8 +192,11 @@ class Connection(asyncio.Protocol):
 
     def _answered(self, reply: list[bytes]) -> None:
         self._pending -= 1
-        for piece in reply:
-            self._write(piece)
+        if len(reply) > 1:
+            self._unsent.extend(reply)
+            self._pump_soon()
+        elif reply:
+            self._write(reply[0])
         if self._finished:
             self.finish()
         else:
@@ -197,11 +207,32 @@ class Connection(asyncio.Protocol):
         """Read no more, and leave once nothing is owed."""
         self._finished = True
         self._adjust_reading()
-        if self._pending == 0 and self._transport is not None:
+        if self._pending == 0 and not self._unsent and self._transport is not None:
             self._transport.close()
 
+    def _pump(self) -> None:
+        """Hand on as much of a long reply as the client takes, in turns: the transport would copy all of it at once."""
+        self._pump_turn = None
+        if self._transport is None or self._transport.is_closing():
+            self._unsent.clear()
+            return
+        for _ in range(PIECES_A_TURN):
+            if self._unsent and self._writable:
+                self._transport.write(self._unsent.popleft())
+        if not self._unsent:
+            if self._finished:
+                self.finish()
+        elif self._writable:
+            self._pump_soon()
+
+    def _pump_soon(self) -> None:
+        if self._unsent and self._pump_turn is None:
+            self._pump_turn = asyncio.get_running_loop().call_soon(self._pump)
+
     def _write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if self._unsent:
+            self._unsent.append(data)
+        elif self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     # -- notifications

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -180,6 +181,22 @@ async def test_several_lists_and_other_replies_come_whole() -> None:
         replies = {reply["id"]: reply["result"] for reply in [json.loads(await client.next() or "") for _ in range(4)]}
         assert [len(replies[number]["channels"]) for number in (0, 2)] == [400, 400]
         assert len(replies[3]["nodes"]) == 2
+
+
+async def test_who_asks_and_sends_no_more_gets_the_whole_list_and_the_end() -> None:
+    async with served() as rpc:
+        for number in range(3000):
+            put(rpc, number, 0, 1)
+        reader, writer = await asyncio.open_unix_connection(rpc.path, limit=1 << 26)
+        writer.write(b'{"jsonrpc":"2.0","id":1,"method":"listchannels","params":{}}')
+        writer.write(b'{"jsonrpc":"2.0","id":2,"method":"getinfo","params":{}}')
+        writer.write_eof()
+        async with asyncio.timeout(20):
+            replies = [json.loads(reply) for reply in (await reader.read()).split(b"\n\n") if reply]
+        assert sorted(reply["id"] for reply in replies) == [1, 2]
+        rows = next(reply["result"]["channels"] for reply in replies if reply["id"] == 1)
+        assert len(rows) == 6000
+        writer.close()
 
 
 async def test_getroute_gives_the_way_with_its_amounts() -> None:
