@@ -86,7 +86,8 @@ class Notice(QFrame):
         known = {Remedy.COPY_DETAILS: self._copy, **offers}
         for number, remedy in enumerate(remedy for remedy in words.actions if remedy in known):
             kind = "primary" if number == 0 and remedy in _PLAIN else ""
-            made = button(action_words(remedy), known[remedy], kind=kind, name=f"remedy-{remedy}")
+            text = dict(words.named).get(remedy) or action_words(remedy)
+            made = button(text, known[remedy], kind=kind, name=f"remedy-{remedy}")
             self._buttons.insertWidget(number, made)
             self._made.append(made)
 
