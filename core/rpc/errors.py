@@ -210,6 +210,15 @@ _say(
     lambda error: f"The practice chain can pay {error.spendable_sat} sat, not {error.asked_sat} sat",
 )
 
+_say(
+    chain.NoPracticeChain,
+    LIGHTNINGD,
+    lambda error: (
+        "There is no practice chain to mine on: the coin is "
+        + (f"followed with {error.source}" if error.source else "not active")
+    ),
+)
+
 _say(storage.ProfileLocked, LIGHTNINGD, lambda error: f"{error.path} is held by another process ({error.pid})")
 _say(storage.ProfileUnusable, LIGHTNINGD, lambda error: f"{error.path}: {error.reason}")
 _say(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.rpc.commands import connecting, helping, httpbans, messages, node, saved
+from core.rpc.commands import certificates, connecting, helping, httpbans, messages, node, practice, saved
 from core.rpc.commands.base import Command
 
 COMMANDS: dict[str, Command] = {
@@ -23,13 +23,16 @@ COMMANDS: dict[str, Command] = {
         connecting.LISTNETWORKEVENTS,
         connecting.LISTPEERS,
         saved.LISTSAVEDPEERS,
+        practice.MINEPRACTICE,
         httpbans.MMRPCBANS,
         httpbans.MMRPCUNBAN,
         node.NOTIFICATIONS,
+        practice.PAYFAUCET,
         connecting.PING,
         messages.SENDCUSTOMMSG,
         saved.SETBAN,
         saved.SETPEER,
         node.STOP,
+        certificates.TRUSTCERTIFICATE,
     )
 }

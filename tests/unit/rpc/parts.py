@@ -18,6 +18,9 @@ from core.base.settings import Settings
 from core.bolt.address import Address
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
+from core.chain.errors import NoPracticeChain
+from core.chain.kernel import KernelChain
+from core.chain.regtest import RegtestChain
 from core.peers.budget import LoopBudget
 from core.peers.errors import NotBanned
 from core.peers.manager import PeerManager
@@ -52,6 +55,8 @@ class SmallNode:
         self.stop_requested = asyncio.Event()
         self.activations = 0
         self.attempts = Attempts()
+        self.chain: RegtestChain | KernelChain | None = None
+        self.certificates = {"known.test:50002"}
         self.manager = PeerManager(
             key=self.key,
             network=self.network,
@@ -69,6 +74,18 @@ class SmallNode:
         if not self.active:
             raise NodeNotActive
         return self.manager
+
+    @property
+    def practice_chain(self) -> RegtestChain | KernelChain:
+        """Headers alone, unless a test wants money."""
+        if self.chain is None:
+            raise NoPracticeChain(source="")
+        return self.chain
+
+    async def trust_certificate(self, server: str) -> bool:
+        known = server in self.certificates
+        self.certificates.discard(server)
+        return known
 
     def rpc_bans(self) -> tuple[str, ...]:
         return self.attempts.banned()
@@ -152,9 +169,11 @@ async def served(
         node = SmallNode(Path(folder), active=active, clock=clock, **settings)
         if listen:
             await node.manager.listen(["127.0.0.1:0"])
+        node.chain = await RegtestChain.open(None, node.bus, node.clock)
         server = await RpcServer.start(node, node.paths.socket)
         try:
             yield Served(node, server)
         finally:
             await server.aclose()
             await node.manager.aclose(flush_timeout_s=0)
+            await node.chain.aclose()
