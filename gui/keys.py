@@ -158,7 +158,7 @@ class KeysDialog(QDialog):
             )
         )
         self.move_first_label.setText(
-            self.tr("&Passphrase of the new file") if to_file else self.tr("&Passphrase of the file")
+            self.tr("Pass&phrase of the new file") if to_file else self.tr("Pa&ssphrase of the file")
         )
         for part in (self.move_first_label, self.move_first, self.move_button):
             part.setVisible(not state.pinned)
@@ -303,7 +303,7 @@ class KeysDialog(QDialog):
     def _add_change(self) -> None:
         self.change_card, layout = card()
         layout.addWidget(label(self.tr("Change its passphrase"), self._theme, bold=True))
-        self.old, _ = self._add_secret(layout, "oldPassphrase", self.tr("The one &now"))
+        self.old, _ = self._add_secret(layout, "oldPassphrase", self.tr("The &present one"))
         self.new, _ = self._add_secret(layout, "newPassphrase", self.tr("The &new one"))
         self.again, _ = self._add_secret(layout, "newPassphraseAgain", self.tr("The new one &again"))
         self.change_hint = paragraph("", self._theme, size=Size.CAPTION, tone="muted")

@@ -30,7 +30,7 @@ from gui.words_keys import keyring_help
 SHOWN_AFTER_MS = 300
 STILL_WAITING_MS = 15_000
 """A node that opens sooner needs no window for it."""
-_WIDTH_EM = 34
+_WIDTH_EM = 46
 _AGAIN = (Remedy.RETRY, Remedy.ASK_AGAIN, Remedy.LOOK_AGAIN)
 
 
@@ -108,7 +108,9 @@ class OpeningWindow(QWidget):
         self._help.hide()
         column = QWidget()
         column.setFixedWidth(theme.em(_WIDTH_EM))
-        QVBoxLayout(self).addWidget(column)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(column)
         layout = QVBoxLayout(column)
         layout.setContentsMargins(SPACE_PAGE, SPACE_PAGE, SPACE_PAGE, SPACE_PAGE)
         layout.setSpacing(SPACE_RELATED)
@@ -117,6 +119,9 @@ class OpeningWindow(QWidget):
         layout.addSpacing(SPACE_GROUP - SPACE_RELATED)
         for part in (self._waiting, self._notice, self._help, self._form, self._words, self._alias):
             layout.addWidget(part)
+        layout.addStretch(1)
+        self._fitting = QTimer(self, singleShot=True, interval=0)
+        self._fitting.timeout.connect(self._fit_now)
         self._late = QTimer(self, singleShot=True, interval=SHOWN_AFTER_MS)
         self._late.timeout.connect(self.show)
         self._very_late = QTimer(self, singleShot=True, interval=STILL_WAITING_MS)
@@ -126,13 +131,24 @@ class OpeningWindow(QWidget):
             )
         )
 
+    def _fit(self) -> None:
+        """As high as its texts are at its width, once what was shown or hidden is laid out."""
+        self._fit_now()
+        self._fitting.start()
+
+    def _fit_now(self) -> None:
+        layout = self.layout()
+        layout.activate()
+        width = layout.sizeHint().width()
+        self.setFixedSize(width, layout.totalHeightForWidth(width))
+
     def wait(self) -> None:
         """A start is under way."""
         self._notice.hide()
         self._put_forms_away()
         self._waiting.show()
         self._very_late.start()
-        self.adjustSize()
+        self._fit()
         if not self.isVisible():
             self._late.start()
 
@@ -157,15 +173,15 @@ class OpeningWindow(QWidget):
         )
         if isinstance(error, (PassphraseNeeded, WrongPassphrase)):
             self._ask_passphrase()
-        self.adjustSize()
+        self._fit()
         self.show()
         return await self._answer
 
     def dismiss(self) -> None:
         """The node is open, or never will be."""
         self._dismissed = True
-        self._late.stop()
-        self._very_late.stop()
+        for timer in (self._late, self._very_late, self._fitting):
+            timer.stop()
         self._form.clear()
         self._words.end()
         self._tasks.cancel_all()
@@ -179,7 +195,7 @@ class OpeningWindow(QWidget):
             new=not self._node.paths.key_file.exists(),
             use=lambda passphrase: self._give(Attempt(KeyStoreKind.FILE, passphrase)),
         )
-        self.adjustSize()
+        self._fit()
 
     def _put_forms_away(self) -> None:
         for part in (self._help, self._form, self._words, self._alias):
@@ -189,19 +205,19 @@ class OpeningWindow(QWidget):
         self._put_forms_away()
         self._help.setText(text)
         self._help.show()
-        self.adjustSize()
+        self._fit()
 
     def _ask_words(self) -> None:
         self._put_forms_away()
         self._words.ask(use=lambda secret: self._give(replace(self._last, secret=secret)))
-        self.adjustSize()
+        self._fit()
 
     def _ask_backup(self) -> None:
         """Leyden takes a key file from its own place alone, where it can see to who may read it."""
         words = self.tr("Copy your backup of the key file to {path}, and enter its passphrase here.")
         self._say(words.format(path=self._node.paths.key_file))
         self._form.ask(new=False, use=lambda passphrase: self._give(Attempt(KeyStoreKind.FILE, passphrase)))
-        self.adjustSize()
+        self._fit()
 
     def _ask_alias(self, error: LeydenError) -> None:
         if not isinstance(error, KeyMissing):
@@ -209,7 +225,7 @@ class OpeningWindow(QWidget):
         self._put_forms_away()
         alias = self._node.settings.alias or f"leyden-{error.node_id.hex()[:8]}"
         self._alias.ask(alias, use=lambda: self._give(Elsewhere(None)))
-        self.adjustSize()
+        self._fit()
 
     def _open_as(self, error: LeydenError) -> None:
         if isinstance(error, WrongKey):

@@ -14,6 +14,7 @@ from gui.phrases import bounded
 from gui.tasks import WindowTasks
 from gui.theme import SPACE_RELATED, Size, Theme
 from gui.widgets.basics import button, label, paragraph, row
+from gui.wizard.page import say
 from gui.words import words_for
 
 
@@ -63,11 +64,11 @@ class PassphraseForm(QFrame):
         matches = not self._new or first == second
         self._button.setEnabled(bool(first) and matches)
         if self._new and second and not matches:
-            self._hint.setText(self.tr("The two are not the same yet."))
+            say(self._hint, self.tr("The two are not the same yet."), "warn")
         elif self._new:
-            self._hint.setText(self.tr("Without this passphrase nobody can open the file again, Leyden included."))
+            say(self._hint, self.tr("Without this passphrase nobody can open the file again, Leyden included."))
         else:
-            self._hint.setText("")
+            say(self._hint, "")
 
     def _submit(self) -> None:
         if self._button.isEnabled():
@@ -102,7 +103,7 @@ class WordsForm(QFrame):
 
     def ask(self, *, use: Callable[[Secret], object]) -> None:
         self._use = use
-        self._hint.setText("")
+        say(self._hint, "")
         self.show()
         self._field.setFocus()
 
@@ -120,7 +121,7 @@ class WordsForm(QFrame):
 
     def _refused(self, error: Exception) -> None:
         words = words_for(error)
-        self._hint.setText(f"{words.title}. {words.body}")
+        say(self._hint, f"{words.title}. {words.body}", "warn")
 
 
 class AliasForm(QFrame):

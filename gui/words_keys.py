@@ -79,11 +79,19 @@ def _lnd(_error: wallet.WordsOfLnd) -> Words:
 
 
 def _mistaken(error: wallet.WordsMistaken) -> Words:
+    *first, last = map(str, error.positions)
     return Words(
         tr("That is not what was shown"),
         tr(
-            "Check word {places} on your paper. If it is lost, start again with new words: nothing depends on these.",
-            places=", ".join(map(str, error.positions)),
+            "Check words {first} and {last} on your paper. If it is lost, start again with new words: nothing depends "
+            "on these.",
+            first=", ".join(first),
+            last=last,
+        )
+        if first
+        else tr(
+            "Check word {place} on your paper. If it is lost, start again with new words: nothing depends on these.",
+            place=last,
         ),
     )
 

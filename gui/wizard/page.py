@@ -20,6 +20,8 @@ class WizardPage(QWidget):
 
     changed = Signal()
     """The machine knows something else now."""
+    reveal_wanted = Signal(QWidget)
+    """A part of the page is to be scrolled into view."""
 
     def __init__(self, context: Context, title: str, lead: str) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -29,7 +29,7 @@ from gui.wizard.page import WizardPage
 from gui.wizard.start import StartPage
 from gui.wizard.welcome import WelcomePage
 
-_HEIGHT_EM = 54
+_HEIGHT_EM = 62
 
 Save = Callable[[Machine], Awaitable[None]]
 """Keeps where the wizard is, for a restart."""
@@ -64,6 +64,7 @@ class WizardWindow(QWidget):
         self._lay_out()
         for page in self.pages.values():
             page.changed.connect(self._refresh)
+            page.reveal_wanted.connect(self._reveal)
         self.welcome.begun.connect(self._begin)
         self.start.retry_wanted.connect(self.start_asked)
         self.start.key_wanted.connect(self._to_key)
@@ -130,6 +131,10 @@ class WizardWindow(QWidget):
         self._next.setFocus()
         self.page.enter()
         self._refresh()
+
+    def _reveal(self, part: QWidget) -> None:
+        # Once it is laid out: it has just been shown.
+        QTimer.singleShot(0, self, lambda: self._scroll.ensureWidgetVisible(part))
 
     def _refresh(self) -> None:
         machine = self._machine

@@ -183,7 +183,7 @@ async def test_a_taken_port_offers_the_next_one(stage: Stage) -> None:
     stage.window.page.listen.click()  # type: ignore[attr-defined]
     stage.press("checkPort")
     await stage.settle()
-    assert "taken" in stage.window.page.notice.text  # type: ignore[attr-defined]
+    assert "taken" in stage.window.page.port_notice.text  # type: ignore[attr-defined]
     stage.press("remedy-other_port")
     await stage.settle()
     assert stage.machine.entries.port == "9736"
