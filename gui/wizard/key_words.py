@@ -17,7 +17,9 @@ from gui.wizard.page import WizardPage, buddy_label, card, say
 from gui.words import words_for
 
 COLUMNS = 4
+"""At most; fewer on a narrow screen, where a word would be cut."""
 MOST_WORDS = 24
+_COLUMN_EM = 10
 
 
 class WordsPage(WizardPage):
@@ -80,7 +82,8 @@ class WordsPage(WizardPage):
     def _show(self, draft: NewKey) -> None:
         self.context.secrets.draft = draft
         self._clear()
-        rows = -(-draft.count // COLUMNS)
+        columns = max(1, min(COLUMNS, self.width() // self.theme.em(_COLUMN_EM)))
+        rows = -(-draft.count // columns)
         for index, (cell, word) in enumerate(zip(self._cells, draft.words, strict=False)):
             self.grid.addWidget(cell, index % rows, index // rows)
             cell.word.setText(word)
