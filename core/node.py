@@ -365,7 +365,7 @@ class Node:
             coin=prepared.coin,
             chain=prepared.platform.source,
             open_graph=lambda progress: open_gossip_store(paths.gossip_store, progress),
-            open_channels=lambda: ChannelRecords.open(database, self.clock),
+            open_channels=lambda progress: ChannelRecords.open(database, self.clock, progress),
             make_peers=lambda channels: self._make_peers(channels, book),
             open_trusted=lambda: TrustedNodes.open(paths.folder / "trusted_nodes"),
             open_scorer=lambda: Scorer.open(paths.scorer),

@@ -42,7 +42,7 @@ class LightningFactories:
     chain: ChainSource
     """Of the platform coin, which opened it and closes it."""
     open_graph: Callable[[Progress], Awaitable[GossipStore]]
-    open_channels: Callable[[], Awaitable[ChannelRecords]]
+    open_channels: Callable[[Progress], Awaitable[ChannelRecords]]
     make_peers: Callable[[ChannelRecords], PeerManager]
     open_trusted: Callable[[], Awaitable[TrustedNodes]]
     open_scorer: Callable[[], Awaitable[Scorer]]
@@ -178,7 +178,7 @@ class _Activation:
             await finish(asyncio.to_thread(_make_writable, self._make.backup))
 
     async def _read_channels(self, step: Step, chain: ChainSource) -> ChannelRecords:
-        channels = await self._make.open_channels()
+        channels = await self._make.open_channels(step.progress)
         comparison = channels.compare((await chain.tip()).height)
         if comparison.ahead:
             raise ChainUnavailable(reason=_behind(comparison))

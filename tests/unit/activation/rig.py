@@ -74,7 +74,7 @@ class Rig:
             coin=COIN,
             chain=self.chain,
             open_graph=lambda progress: open_gossip_store(paths.gossip_store, progress),
-            open_channels=lambda: ChannelRecords.open(self.database, self.clock),
+            open_channels=lambda progress: ChannelRecords.open(self.database, self.clock, progress),
             make_peers=self._make_peers,
             open_trusted=lambda: TrustedNodes.open(paths.folder / "trusted_nodes"),
             open_scorer=lambda: Scorer.open(paths.scorer),
@@ -89,8 +89,8 @@ class Rig:
         )
 
     def _noting(self, name: str, make):
-        async def noted():
-            made = await make()
+        async def noted(progress):
+            made = await make(progress)
             setattr(self, name, made)
             return made
 

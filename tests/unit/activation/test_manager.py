@@ -40,7 +40,7 @@ async def test_a_task_is_there_with_its_first_status_as_soon_as_it_is_started() 
     assert (status.state, status.status, status.result) == (TaskState.IN_PROGRESS, "ActivatingCoin", None)
     assert [row.status for row in desk.tasks.steps(task_id)] == list(ActivationStep)
     assert {row.state for row in desk.tasks.steps(task_id)} == {StepState.WAITING}
-    assert desk.told[0] == TaskChanged(task_id, TaskState.IN_PROGRESS, None, STEPS)
+    assert desk.told[0] == TaskChanged(task_id, TaskState.IN_PROGRESS, None, tuple(ActivationStep))
     release.set()
     await settle()
     assert desk.tasks.status(task_id).result is True
