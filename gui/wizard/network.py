@@ -118,6 +118,8 @@ class NetworkPage(WizardPage):
         if wrong:
             form = self.tr("“{text}” should be HOST:PORT:s with TLS, or HOST:PORT:t without.")
             say(self.server_hint, form.format(text=wrong[0][:60]), "warn")
+        elif not entries.servers and entries.network != "regtest":
+            say(self.server_hint, self.tr("One a line. Left empty, well-known public servers are asked."))
         else:
             say(self.server_hint, self.tr("One a line. With two or more, Leyden compares what they say."))
         self.port_line.setVisible(entries.listen)

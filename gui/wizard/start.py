@@ -81,7 +81,7 @@ class StartPage(WizardPage):
     def _chosen(self) -> list[tuple[str, str]]:
         entries = self.machine.entries
         chain = {
-            ChainKind.ELECTRUM: ", ".join(entries.servers),
+            ChainKind.ELECTRUM: ", ".join(entries.servers) or self.tr("well-known public Electrum servers"),
             ChainKind.BITCOIN_RPC: self.tr("Bitcoin Core at {address}").format(address=entries.rpc),
             ChainKind.EMBEDDED: self.tr("the practice chain inside Leyden"),
         }[entries.chain]

@@ -149,7 +149,11 @@ async def test_an_unknown_word_is_named_by_its_place(stage: Stage) -> None:
 @on_stage
 async def test_the_test_button_says_what_answered_and_what_failed(stage: Stage) -> None:
     await stage.to(PageId.NETWORK)
-    assert not enabled(stage, "testChain"), "no server yet"
+    stage.window.page.servers.setPlainText("nonsense")  # type: ignore[attr-defined]
+    assert not enabled(stage, "testChain")
+    stage.window.page.servers.setPlainText("")  # type: ignore[attr-defined]
+    assert enabled(stage, "testChain"), "the public ones"
+    assert "public servers are asked" in texts(stage.window.page)
     stage.answer()
     stage.press("testChain")
     await stage.settle()
