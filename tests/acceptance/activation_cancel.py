@@ -191,6 +191,7 @@ def _part(moments: list[Moment], too_late: int, count: int, seed: int) -> Part:
         "answered ms": _spread(sorted(moment.answered_ms for moment in moments)),
         "within the bar": sum(time_ms <= BAR_MS for time_ms in times),
         "left over": {name: sum(moment.left.get(name, 0) for moment in moments) for name in LEFT},
+        "threads that may be made and kept": f"{POOL_THREADS}, of asyncio's own pool; left over is what is beyond",
         "next activation Ok": sum(moment.again == "Ok" for moment in moments),
         "cancelled in": {status: sum(moment.status == status for moment in moments) for status in statuses},
         "by backend": {name: sum(moment.backend == name for moment in moments) for name in NAMES},
