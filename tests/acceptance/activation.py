@@ -41,7 +41,8 @@ PARTS: dict[str, tuple[Run, int]] = {
 }
 """What runs a part, and how often when nothing else is said."""
 DEFAULT_SEED = 4
-MUTATED_COUNT = 3
+MUTATED_COUNT = 4
+"""So that the cancel sweep has starts of both kinds."""
 
 
 def main(argv: list[str]) -> int:
