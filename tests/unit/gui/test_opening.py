@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
 
 from core.base.errors import LeydenError
@@ -44,10 +42,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def press(name: str) -> None:
+    """The button made last: those of the failure before go in the loop's next turns. A disabled one does nothing."""
     window = shown()
     assert window is not None
-    button = next(button for button in window.findChildren(QPushButton) if button.objectName() == name)
-    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    [button for button in window.findChildren(QPushButton) if button.objectName() == name][-1].click()
 
 
 def fields() -> list[QLineEdit]:
