@@ -59,7 +59,8 @@ class Sweep:
         self._chance = chance
         self._longest: dict[bool, float] = {}
         self.too_late = 0
-        self._most_threads = held(leyden.pid).threads + POOL_THREADS
+        self._at_first = held(leyden.pid)
+        self._most_threads = self._at_first.threads + POOL_THREADS
 
     async def warm_up(self) -> None:
         """Whole activations of both kinds: how long they take."""
@@ -76,7 +77,7 @@ class Sweep:
         """None when the task had ended before."""
         await self._prepare(own_start)
         before = await self._settled()
-        before = replace(before, threads=max(before.threads, self._most_threads))
+        before = replace(before, listening=self._at_first.listening, threads=max(before.threads, self._most_threads))
         wrote = written(self._leyden.data_dir)
         after = self._chance.uniform(0.0, self._longest[own_start])
         task_id = await self._begin(own_start)
