@@ -137,7 +137,8 @@ class _Activation:
         with self._report.step(ActivationStep.ACTIVATING_COIN) as step:
             await self._activate_coin(step)
         with self._report.step(ActivationStep.GETTING_FEES) as step:
-            fees = await estimate_fees(chain)
+            targets = self._make.coin.targets
+            fees = await estimate_fees(chain, targets.background, targets.normal, targets.high_priority)
             await self._prove_backup()
             step.say(str(fees))
         with self._report.step(ActivationStep.READING_GRAPH) as step:
