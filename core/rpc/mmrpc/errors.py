@@ -273,7 +273,7 @@ _say(
         f"No such coin {error.ticker}",
         "lp_coins",
         "lp_coins:5070]",
-        {"coin": error.ticker},
+        error.ticker,
     ),
 )
 _say(
