@@ -236,14 +236,14 @@ class Node:
             raise NoPracticeChain(source="" if source is None else source.description)
         return source
 
-    async def trust_certificate(self, server: str) -> bool:
-        """Forget the certificate of an Electrum server, `HOST:PORT`: the one it shows next is taken as at first use.
+    async def trust_certificate(self, server: str, fingerprint: bytes | None = None) -> bool:
+        """Trust the certificate with this SHA-256 of an Electrum server, `HOST:PORT`; None is the one it shows next.
 
-        Gives whether one was remembered. For the user to decide, after CertificateChanged. Raises ValueError when
+        Gives whether another was remembered. For the user to decide, after CertificateChanged. Raises ValueError when
         `server` is none, ProfileUnusable, FileDamaged.
         """
         place = parse_place(server)
-        return await _started(self._opener).forget_certificate(place)
+        return await _started(self._opener).trust_certificate(place, fingerprint)
 
     def rpc_bans(self) -> tuple[str, ...]:
         """Addresses that mmrpc hears no more, for wrong passwords."""

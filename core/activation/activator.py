@@ -232,12 +232,9 @@ class Activator:
 
     async def _activate(self, handle: TaskHandle, prepared: Prepared) -> LightningResult:
         await self._parts.ready()
+        self.block_height = 0
         lightning = await activate(self._parts.factories(prepared), handle)
-        try:
-            self.block_height = (await lightning.chain.tip()).height
-        except BaseException:
-            await lightning.aclose()
-            raise
+        self.block_height = self.block_height or lightning.tip_height  # a block may have come meanwhile
         self.lightning = lightning
         balance, decimals = self.balance, prepared.coin.decimals
         return LightningResult(

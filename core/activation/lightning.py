@@ -66,6 +66,7 @@ class Lightning:
         self,
         *,
         chain: ChainSource,
+        tip_height: int,
         fees: FeeEstimates,
         graph: GossipStore,
         channels: ChannelRecords,
@@ -76,6 +77,8 @@ class Lightning:
         undo: _Undo,
     ) -> None:
         self.chain = chain
+        self.tip_height = tip_height
+        """Of the chain, as it was when the coin was looked at."""
         self.fees = fees
         self.graph = graph
         self.channels = channels
@@ -135,7 +138,7 @@ class _Activation:
     async def run(self) -> Lightning:
         chain = self._make.chain
         with self._report.step(ActivationStep.ACTIVATING_COIN) as step:
-            await self._activate_coin(step)
+            tip_height = await self._activate_coin(step)
         with self._report.step(ActivationStep.GETTING_FEES) as step:
             targets = self._make.coin.targets
             fees = await estimate_fees(chain, targets.background, targets.normal, targets.high_priority)
@@ -159,6 +162,7 @@ class _Activation:
             await self._reconnect(step, peers)
         return Lightning(
             chain=chain,
+            tip_height=tip_height,
             fees=fees,
             graph=graph,
             channels=channels,
@@ -169,10 +173,11 @@ class _Activation:
             undo=self._undo,
         )
 
-    async def _activate_coin(self, step: Step) -> None:
+    async def _activate_coin(self, step: Step) -> int:
         coin, chain = self._make.coin, self._make.chain
         tip = await chain.tip()
         step.say(f"{coin.ticker} on {coin.platform}: {chain.description}; tip at height {tip.height}")
+        return tip.height
 
     async def _prove_backup(self) -> None:
         if self._make.backup is not None:

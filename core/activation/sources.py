@@ -120,14 +120,17 @@ class SourceOpener:
                 return await self._open_core(choice)
         raise NoChainSource(network=self.network.name)
 
-    async def forget_certificate(self, server: ElectrumServer) -> bool:
-        """Take the server's next certificate as at its first use; gives whether one was remembered.
+    async def trust_certificate(self, server: ElectrumServer, fingerprint: bytes | None) -> bool:
+        """Take this certificate (SHA-256) for the server's alone from now on; None takes the next one it shows.
 
-        Raises ProfileUnusable, FileDamaged.
+        Gives whether one was remembered before. Raises ProfileUnusable, FileDamaged.
         """
         pins = await self._read_pins()
         known = pins.get(server.host, server.port) is not None
-        await pins.forget(server.host, server.port)
+        if fingerprint is None:
+            await pins.forget(server.host, server.port)
+        else:
+            await pins.remember(server.host, server.port, fingerprint)
         return known
 
     async def _read_pins(self) -> PinStore:

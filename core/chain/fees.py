@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -44,9 +46,20 @@ async def estimate_fees(
         await source.tip()
         return FeeEstimates(FLOOR_SAT_PER_KW, FLOOR_SAT_PER_KW, FLOOR_SAT_PER_KW, floor_only=True)
     fees = cast(FeeSource, source)
-    found = [await fees.fee_estimate(blocks) for blocks in (background, normal, high_priority)]
+    found = await _each(fees, (background, normal, high_priority))
     rates = [_per_kw(sat_per_kvb) for sat_per_kvb in found]
     return FeeEstimates(*rates, floor_only=all(sat_per_kvb is None for sat_per_kvb in found))
+
+
+async def _each(source: FeeSource, targets: Sequence[int]) -> list[int | None]:
+    """Asked in this order and all at once: a server may hold back each small answer for a second (ElectrumX does)."""
+    asked = [asyncio.ensure_future(source.fee_estimate(blocks)) for blocks in targets]
+    try:
+        return await asyncio.gather(*asked)
+    finally:
+        for each in asked:
+            each.cancel()
+        await asyncio.wait(asked)
 
 
 def _per_kw(sat_per_kvb: int | None) -> int:

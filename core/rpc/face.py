@@ -129,7 +129,7 @@ class NodeFace(Protocol):
     def practice_chain(self) -> PracticeChain:
         """Raises NoPracticeChain where the coin is not on the chain inside the profile."""
 
-    async def trust_certificate(self, server: str) -> bool:
+    async def trust_certificate(self, server: str, fingerprint: bytes | None = None) -> bool:
         """Forget what was remembered of this Electrum server; whether there was anything."""
 
     def rpc_bans(self) -> tuple[str, ...]:

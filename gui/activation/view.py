@@ -153,7 +153,7 @@ class ActivationView(QScrollArea):
         ).format(server=error.server, expected=_in_groups(error.expected), found=_in_groups(error.found))
         title = self.tr("Trust the server's new certificate?")
         if await ask(self, title, body, self.tr("Trust the new one"), destructive=True):
-            await self._node.trust_certificate(error.server)
+            await self._node.trust_certificate(error.server, error.found)
             self.start()
 
     def _trust_failed(self, error: BaseException) -> None:

@@ -195,7 +195,7 @@ class FakeNode:
         self.key_location = "memory"
         self.settings = Settings(no_activate=False)
         self.paths = ProfilePaths(Path("/profiles"), network)
-        self.trusted: list[str] = []
+        self.trusted: list[tuple[str, bytes | None]] = []
         self.mmrpc: object | None = None
         self.state = NodeState.OFF
         self.lightning: FakeLightning | None = None
@@ -223,8 +223,8 @@ class FakeNode:
         self.change_state(NodeState.OFF)
         self.bus.publish(TaskChanged(self.activations, TaskState.CANCELLED))
 
-    async def trust_certificate(self, server: str) -> None:
-        self.trusted.append(server)
+    async def trust_certificate(self, server: str, fingerprint: bytes | None = None) -> None:
+        self.trusted.append((server, fingerprint))
 
     def rpc_bans(self) -> tuple[str, ...]:
         return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.chain.electrum_protocol import parse_place
 from core.rpc.commands.base import Command, Context, Json
-from core.rpc.params import BadParam, Param, Scope
+from core.rpc.params import BadParam, Param, Scope, optional
 from core.rpc.tokens import Token
 
 
@@ -16,16 +16,22 @@ def _server(token: Token, _scope: Scope) -> str:
     return token.text
 
 
-async def _trustcertificate(context: Context, *, server: str) -> Json:
-    return {"forgotten": await context.node.trust_certificate(server)}
+def _fingerprint(token: Token, _scope: Scope) -> bytes:
+    if len(token.text) != 64 or not all(letter in "0123456789abcdefABCDEF" for letter in token.text):
+        raise BadParam("should be the SHA-256 of a certificate in hex")
+    return bytes.fromhex(token.text)
+
+
+async def _trustcertificate(context: Context, *, server: str, fingerprint: bytes | None = None) -> Json:
+    return {"forgotten": await context.node.trust_certificate(server, fingerprint)}
 
 
 TRUSTCERTIFICATE = Command(
     "trustcertificate",
     "utility",
-    "Leyden's own: forget the certificate that was remembered of the Electrum {server}, so that the one it shows at "
-    "the next connection is taken as at its first use. forgotten is false when none was remembered",
+    "Leyden's own: trust the certificate with this SHA-256 {fingerprint} of the Electrum {server} in place of the one "
+    "that was remembered; without it the one that the server shows next. forgotten is false when none was remembered",
     _trustcertificate,
-    (Param("server", _server),),
+    (Param("server", _server), optional("fingerprint", _fingerprint)),
     before_active=True,
 )

@@ -269,7 +269,7 @@ async def test_a_new_certificate_is_trusted_once_the_person_confirms_and_never_b
     box = await asked()
     next(each for each in box.buttons() if each.text() == "Trust the new one").click()
     await _settle()
-    assert node.trusted == [SERVER]
+    assert node.trusted == [(SERVER, CHANGED.found)]
     assert node.activations == 2
 
 

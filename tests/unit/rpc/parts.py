@@ -82,7 +82,7 @@ class SmallNode:
             raise NoPracticeChain(source="")
         return self.chain
 
-    async def trust_certificate(self, server: str) -> bool:
+    async def trust_certificate(self, server: str, fingerprint: bytes | None = None) -> bool:
         known = server in self.certificates
         self.certificates.discard(server)
         return known

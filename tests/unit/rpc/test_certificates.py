@@ -1,4 +1,4 @@
-"""`trustcertificate` and `Node.trust_certificate`: a pin is forgotten, for every source of the node."""
+"""`trustcertificate` and `Node.trust_certificate`: a pin is forgotten or replaced, for every source of the node."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ async def test_a_server_has_a_host_and_a_port(server: str) -> None:
         assert (code, text.startswith("server: should be a server such as")) == (-32602, True)
 
 
+@pytest.mark.parametrize("fingerprint", ["ab", "zz" * 32, "ab" * 33])
+async def test_a_fingerprint_is_a_sha_256(fingerprint: str) -> None:
+    async with served() as rpc, rpc.client() as client:
+        code, text = await client.error("trustcertificate", ["known.test:50002", fingerprint])
+        assert (code, text.startswith("fingerprint: should be the SHA-256")) == (-32602, True)
+
+
 async def test_the_node_forgets_what_it_remembered_and_keeps_the_rest(home: Path) -> None:
     settings = practice(home)
     path = settings.paths.folder / "electrum-certificates.json"
@@ -41,5 +48,10 @@ async def test_the_node_forgets_what_it_remembered_and_keeps_the_rest(home: Path
         assert not await node.trust_certificate("a.test:50002:s")
         with pytest.raises(ValueError, match="port"):
             await node.trust_certificate("a.test:x")
+        assert await node.trust_certificate("b.test:50002", bytes.fromhex("ab" * 32))
     kept = await PinStore.open(path)
-    assert [kept.get(host, 50002) for host in ("a.test", "b.test", "::1")] == [None, bytes(32), None]
+    assert [kept.get(host, 50002) for host in ("a.test", "b.test", "::1")] == [
+        None,
+        bytes.fromhex("ab" * 32),
+        None,
+    ]
