@@ -47,8 +47,8 @@ async def estimate_fees(
         return FeeEstimates(FLOOR_SAT_PER_KW, FLOOR_SAT_PER_KW, FLOOR_SAT_PER_KW, floor_only=True)
     fees = cast(FeeSource, source)
     found = await _each(fees, (background, normal, high_priority))
-    rates = [_per_kw(sat_per_kvb) for sat_per_kvb in found]
-    return FeeEstimates(*rates, floor_only=all(sat_per_kvb is None for sat_per_kvb in found))
+    slow, middle, fast = (_per_kw(sat_per_kvb) for sat_per_kvb in found)
+    return FeeEstimates(slow, middle, fast, floor_only=all(sat_per_kvb is None for sat_per_kvb in found))
 
 
 async def _each(source: FeeSource, targets: Sequence[int]) -> list[int | None]:

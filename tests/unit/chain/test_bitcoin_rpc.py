@@ -280,8 +280,9 @@ async def test_a_stalling_server_and_a_dead_one() -> None:
         with pytest.raises(ServerStalled) as caught:
             await source.tip()
         assert caught.value.timeout_s == 0.3
-    with pytest.raises(ServerUnreachable):
+    with pytest.raises(ServerUnreachable) as dead:
         await open_source(server)
+    assert dead.value.reason.endswith(": Connection refused"), "the system's words and no library's"
 
 
 async def test_a_closed_source_answers_nothing() -> None:
