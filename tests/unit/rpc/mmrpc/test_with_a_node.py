@@ -154,6 +154,14 @@ async def test_disabled_and_enabled_again_it_has_the_same_address_and_the_platfo
         assert (status, "No such coin: RBTC-segwit" in body["error"]) == (500, True)
 
 
+async def test_what_cannot_be_a_source_is_refused_in_words_that_say_which(home: Path) -> None:
+    async with served(home, network="testnet") as web:
+        status, body = await web.legacy("electrum", coin="tBTC-segwit", servers=[{"url": "nowhere"}])
+        assert (status, "nowhere is not HOST:PORT" in body["error"]) == (500, True), body
+        status, body = await web.legacy("enable", coin="tBTC-segwit")
+        assert (status, "no Bitcoin Core is set for testnet" in body["error"]) == (500, True), body
+
+
 async def test_force_takes_lightning_down_with_its_platform(home: Path) -> None:
     async with served(home) as web:
         await web.up()
