@@ -81,17 +81,12 @@ def _lnd(_error: wallet.WordsOfLnd) -> Words:
 def _mistaken(error: wallet.WordsMistaken) -> Words:
     *first, last = map(str, error.positions)
     return Words(
-        tr("That is not what was shown"),
-        tr(
-            "Check words {first} and {last} on your paper. If it is lost, start again with new words: nothing depends "
-            "on these.",
-            first=", ".join(first),
-            last=last,
-        )
+        tr("Words {first} and {last} are not what was shown", first=", ".join(first), last=last)
         if first
-        else tr(
-            "Check word {place} on your paper. If it is lost, start again with new words: nothing depends on these.",
-            place=last,
+        else tr("Word {place} is not what was shown", place=last),
+        tr(
+            "Compare with your paper. Three places chosen anew are asked below. If your paper is wrong or lost, go "
+            "back for new words: nothing depends on these."
         ),
     )
 

@@ -44,6 +44,10 @@ class WizardPage(QWidget):
     def leave(self) -> None:
         """The page is left, or the wizard closes: keep nothing secret on the screen."""
 
+    def take_enter(self) -> bool:
+        """Enter was pressed in a field: whether the page did something of its own with it."""
+        return False
+
     def minimumSizeHint(self) -> QSize:
         least = super().minimumSizeHint()
         return QSize(least.width(), 0) if self.hasHeightForWidth() else least

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QCloseEvent
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QKeyEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -128,7 +129,7 @@ class WizardWindow(QWidget):
             page.setVisible(page is self.page)
         self._scroll.verticalScrollBar().setValue(0)
         self._refresh()
-        self._next.setFocus()
+        (self.welcome.first if self.page is self.welcome else self._next).setFocus()
         self.page.enter()
         self._refresh()
 
@@ -146,6 +147,8 @@ class WizardWindow(QWidget):
         )
         self._next.setText(self.tr("Start") if last else self.tr("Next"))
         self._next.setEnabled(last or machine.can_next)
+        if machine.page is PageId.ASKED and machine.can_next:
+            self._next.setFocus()
         self._cancel.setVisible(not self._starting)
         self._show_steps()
 
@@ -165,6 +168,20 @@ class WizardWindow(QWidget):
             step.setFont(self._theme.font(Size.CAPTION, bold=page is at))
             passed = passed and page is not at
             set_property(step, "tone", "accent" if page is at else "" if passed else "muted")
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter presses the button that has the focus, else does what the page asks for, else goes on.
+
+        A window that is no `QDialog` has no default button.
+        """
+        if event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            super().keyPressEvent(event)
+            return
+        focused = self.focusWidget()
+        if isinstance(focused, QPushButton):
+            focused.click()
+        elif not self.page.take_enter() and self._next.isVisible() and self._next.isEnabled():
+            self.go_next()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.page.leave()
@@ -221,13 +238,15 @@ class WizardWindow(QWidget):
         self._cancel.setToolTip(self.tr("Closes the window. What you entered is kept; words and passphrase are not."))
         self._back = button(self.tr("Back"), self.go_back, name="wizardBack")
         self._next = button(self.tr("Next"), self.go_next, kind="primary", name="wizardNext")
-        self._next.setDefault(True)
         self._unsaved = label("", self._theme, size=Size.CAPTION, tone="warn")
         line.addWidget(self._cancel)
         line.addWidget(self._unsaved)
         line.addStretch(1)
         line.addWidget(self._back)
         line.addWidget(self._next)
+        # Forward first: who tabs on from the last field does not mean to leave.
+        QWidget.setTabOrder(self._next, self._back)
+        QWidget.setTabOrder(self._back, self._cancel)
         return foot
 
 

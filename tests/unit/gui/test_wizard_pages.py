@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import shiboken6
-from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QPushButton, QRadioButton, QSpacerItem, QWidget
 
 from core.chain.errors import ServerUnreachable
@@ -17,6 +18,7 @@ from core.wallet.errors import KeyNotSaved, KeyringLocked, NoUsableKeyring
 from core.wallet.keystore import KeyStoreStatus
 from gui.theme import Theme
 from gui.wizard.clipboard import CLEARED_AFTER_MS, ClipboardGuard
+from gui.wizard.key_words import AskedPage
 from gui.wizard.machine import ChainKind, KeyPlan, PageId
 from tests.support.wizard_preview import SERVER, Stage
 
@@ -100,6 +102,34 @@ async def test_a_wrong_word_is_named_by_its_place_and_others_are_asked(stage: St
     stage.answer_words()
     assert stage.machine.held.secret
     assert enabled(stage, "wizardNext")
+
+
+@on_stage
+async def test_enter_takes_the_first_way_and_goes_on_from_a_field(stage: Stage) -> None:
+    QTest.keyClick(stage.window.focusWidget(), Qt.Key.Key_Return)
+    await stage.settle()
+    assert stage.machine.page is PageId.IDENTITY
+    QTest.keyClick(stage.window.page.alias, Qt.Key.Key_Return)  # type: ignore[attr-defined]
+    await stage.settle()
+    assert stage.machine.page is PageId.KEY
+
+
+@on_stage
+async def test_enter_goes_from_answer_to_answer_then_checks_then_goes_on(stage: Stage) -> None:
+    await stage.to(PageId.ASKED)
+    page, draft = stage.window.page, stage.context.secrets.draft
+    assert isinstance(page, AskedPage)
+    assert draft is not None
+    words = draft._held().secret.split(" ")
+    for place, field in zip(page.asked, page.fields, strict=True):
+        assert stage.window.focusWidget() is field
+        assert not stage.machine.held.secret
+        QTest.keyClicks(field, words[place - 1])
+        QTest.keyClick(field, Qt.Key.Key_Return)
+    assert stage.machine.held.secret
+    assert stage.machine.page is PageId.ASKED, "that they are right is seen before the page goes"
+    QTest.keyClick(stage.window.focusWidget(), Qt.Key.Key_Return)
+    assert stage.machine.page is PageId.NETWORK
 
 
 @on_stage
