@@ -104,7 +104,11 @@ class StartPage(WizardPage):
             (self.tr("Chain from"), bounded(chain, 200)),
             (
                 self.tr("Listens"),
-                self.tr("on port {port}").format(port=port) if entries.listen else self.tr("no"),
+                self.tr("on port {port}").format(port=port)
+                if entries.listen
+                else self.tr("on this computer only")
+                if entries.network == "regtest"
+                else self.tr("no"),
             ),
         ]
 
