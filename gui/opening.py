@@ -171,6 +171,9 @@ class OpeningWindow(QWidget):
                 Remedy.QUIT: lambda: self._give(None),
             },
         )
+        if isinstance(error, PassphraseNeeded):
+            # Every start with a key file asks: nothing is wrong.
+            self._notice.show_plainly()
         if isinstance(error, (PassphraseNeeded, WrongPassphrase)):
             self._ask_passphrase()
         self._fit()

@@ -155,7 +155,7 @@ def _passphrase_needed(error: wallet.PassphraseNeeded) -> Words:
     return Words(
         tr("A passphrase is needed"),
         tr("The node key is in the encrypted file {path}.", path=error.path),
-        actions=(Remedy.RETRY, Remedy.QUIT),
+        actions=(Remedy.QUIT,),
     )
 
 

@@ -68,6 +68,10 @@ class Notice(QFrame):
         self.show_words(replace(words, actions=missing + words.actions), offers)
         self._details = f"{self.text}\n{type(error).__name__}: {error!s}"
 
+    def show_plainly(self) -> None:
+        """What is shown is no failure after all: its sign says so."""
+        self._glyph.show_icon("info", Role.ACCENT)
+
     def show_words(self, words: Words, offers: Offers, *, icon_name: str = "cross", role: Role = Role.ERROR) -> None:
         self._glyph.show_icon(icon_name, role)
         self._title.setText(words.title)

@@ -146,6 +146,9 @@ class WizardWindow(QWidget):
             machine.page is not PageId.WELCOME and not self._starting and not (last and self.start.failed)
         )
         self._next.setText(self.tr("Start") if last else self.tr("Next"))
+        if self._next.hasFocus() and not (last or machine.can_next):
+            # Else Qt gives the focus to Back, and Enter would press it.
+            self.page.setFocus()
         self._next.setEnabled(last or machine.can_next)
         if machine.page is PageId.ASKED and machine.can_next:
             self._next.setFocus()

@@ -115,6 +115,15 @@ async def test_enter_takes_the_first_way_and_goes_on_from_a_field(stage: Stage) 
 
 
 @on_stage
+async def test_enter_does_not_go_back_where_the_way_on_is_barred(stage: Stage) -> None:
+    stage.keys.status = NO_KEYRING
+    await stage.to(PageId.KEY)
+    assert not enabled(stage, "wizardNext")
+    QTest.keyClick(stage.window.focusWidget(), Qt.Key.Key_Return)
+    assert stage.machine.page is PageId.KEY
+
+
+@on_stage
 async def test_enter_goes_from_answer_to_answer_then_checks_then_goes_on(stage: Stage) -> None:
     await stage.to(PageId.ASKED)
     page, draft = stage.window.page, stage.context.secrets.draft
