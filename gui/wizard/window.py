@@ -129,7 +129,12 @@ class WizardWindow(QWidget):
             page.setVisible(page is self.page)
         self._scroll.verticalScrollBar().setValue(0)
         self._refresh()
-        (self.welcome.first if self.page is self.welcome else self._next).setFocus()
+        if self.page is self.welcome:
+            self.welcome.first.setFocus()
+        elif self._next.isEnabled():
+            self._next.setFocus()
+        else:
+            self.page.setFocus()
         self.page.enter()
         self._refresh()
 

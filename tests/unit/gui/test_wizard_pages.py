@@ -18,6 +18,7 @@ from core.wallet.errors import KeyNotSaved, KeyringLocked, NoUsableKeyring
 from core.wallet.keystore import KeyStoreStatus
 from gui.theme import Theme
 from gui.wizard.clipboard import CLEARED_AFTER_MS, ClipboardGuard
+from gui.wizard.key import KeyPage
 from gui.wizard.key_words import AskedPage
 from gui.wizard.machine import ChainKind, KeyPlan, PageId
 from tests.support.wizard_preview import SERVER, Stage
@@ -121,6 +122,23 @@ async def test_enter_does_not_go_back_where_the_way_on_is_barred(stage: Stage) -
     assert not enabled(stage, "wizardNext")
     QTest.keyClick(stage.window.focusWidget(), Qt.Key.Key_Return)
     assert stage.machine.page is PageId.KEY
+
+
+@on_stage
+async def test_enter_does_not_leave_while_the_words_are_shown(stage: Stage) -> None:
+    stage.keys.status = NO_KEYRING
+    await stage.to(PageId.KEY)
+    page = stage.window.page
+    assert isinstance(page, KeyPage)
+    for field in (page.first, page.second):
+        field.setFocus()
+        QTest.keyClicks(field, "correct horse battery")
+    QTest.keyClick(page.second, Qt.Key.Key_Return)
+    await stage.settle()
+    assert stage.machine.page is PageId.WORDS
+    QTest.keyClick(stage.window.focusWidget(), Qt.Key.Key_Return)
+    assert stage.machine.page is PageId.WORDS
+    assert stage.window.isVisible()
 
 
 @on_stage
