@@ -75,6 +75,7 @@ class InstalledLeyden(Leyden):
         finally:
             writer.close()
             await writer.wait_closed()
+        assert set(replies) == set(numbers), replies
         return [replies[number] for number in numbers]
 
     async def request(self, method: str, params: Any) -> dict[str, Any]:
