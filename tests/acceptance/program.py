@@ -71,11 +71,12 @@ class InstalledLeyden(Leyden):
             async with asyncio.timeout(DEADLINE_S * 2):
                 while len(replies) < len(calls):
                     reply = json.loads(await reader.readuntil(b"\n\n"))
+                    if reply["id"] is None:  # told to the connection, not to a request
+                        raise ProgramFailed(str(reply["error"]))
                     replies[reply["id"]] = reply
         finally:
             writer.close()
             await writer.wait_closed()
-        assert set(replies) == set(numbers), replies
         return [replies[number] for number in numbers]
 
     async def request(self, method: str, params: Any) -> dict[str, Any]:
