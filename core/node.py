@@ -34,6 +34,9 @@ from core.bolt.address import Address
 from core.bolt.keys import NodeKey, short_id
 from core.bolt.networks import NETWORKS, Network
 from core.bolt.onion_key import OnionKey
+from core.chain.electrum_protocol import parse_place
+from core.chain.errors import NoPracticeChain
+from core.chain.kernel import KernelChain
 from core.channels.records import ChannelRecords
 from core.channels.trusted import TrustedNodes
 from core.gossip.graph import Graph
@@ -102,6 +105,7 @@ class Node:
         self.mmrpc: MmrpcServer | None = None
         """The task RPC over HTTP; None when it is not served."""
         self._activator: Activator | None = None
+        self._opener: SourceOpener | None = None
         self._stack = AsyncExitStack()
         self.bus.subscribe(TaskChanged, self._task_changed)
 
@@ -247,6 +251,23 @@ class Node:
         if self._activator is not None:
             await self._activator.cancel()
 
+    @property
+    def practice_chain(self) -> KernelChain:
+        """The chain inside the profile, where the platform coin is on it. Raises NoPracticeChain."""
+        source = self.activator.own_source
+        if not isinstance(source, KernelChain):
+            raise NoPracticeChain(source="" if source is None else source.description)
+        return source
+
+    async def trust_certificate(self, server: str, fingerprint: bytes | None = None) -> bool:
+        """Trust the certificate with this SHA-256 of an Electrum server, `HOST:PORT`; None is the one it shows next.
+
+        Gives whether another was remembered. For the user to decide, after CertificateChanged. Raises ValueError when
+        `server` is none, ProfileUnusable, FileDamaged.
+        """
+        place = parse_place(server)
+        return await _started(self._opener).trust_certificate(place, fingerprint)
+
     def rpc_bans(self) -> tuple[str, ...]:
         """Addresses that mmrpc hears no more, for wrong passwords."""
         return () if self.mmrpc is None else self.mmrpc.attempts.banned()
@@ -274,7 +295,7 @@ class Node:
 
     async def _release(self) -> None:
         stack, self._stack = self._stack, AsyncExitStack()
-        self._activator = None
+        self._activator = self._opener = None
         self._database = self._key = self._onion_key = self._bans = self.mmrpc = None
         self.practice_peers = ()
         await stack.aclose()
@@ -338,6 +359,7 @@ class Node:
         own_coins = self.settings.data_dir / "coins.json"
         coins = await finish(asyncio.to_thread(load_coins, own_coins, self.network))
         dial = NamedDialler(_proxy_of(self.settings))
+        self._opener = SourceOpener(self.network, self.paths, self.bus, self.clock, dial)
         return Activator(
             ActivatorParts(
                 coins=coins,
@@ -347,7 +369,7 @@ class Node:
                 node_id=self.node_id,
                 factories=self._factories,
                 ready=self.plugins.ready,  # no peer gets past one that wants to be asked
-                opener=SourceOpener(self.network, self.paths, self.bus, self.clock, dial),
+                opener=self._opener,
                 own_choice=lambda: chosen_source(self.settings, self.network),
                 change_state=self._change_state,
             )
@@ -368,7 +390,7 @@ class Node:
             open_graph=lambda progress: KeptGraph.open(
                 paths.gossip_store, self.network.chain_hash, self.bus, self.clock, progress
             ),
-            open_channels=lambda: ChannelRecords.open(database, self.clock),
+            open_channels=lambda progress: ChannelRecords.open(database, self.clock, progress),
             make_peers=lambda channels, kept, gossip: self._make_peers(channels, kept, gossip, book),
             open_trusted=lambda: TrustedNodes.open(paths.folder / "trusted_nodes"),
             open_scorer=lambda: Scorer.open(paths.scorer),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QDialog, QFrame, QLabel, QLineEdit, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from core.base.errors import LeydenError
@@ -23,7 +23,7 @@ from gui.wizard.page import buddy_label, card, say
 from gui.words_keys import keyring_help
 
 _WIDTH_EM = 44
-_HEIGHT_EM = 52
+_HEIGHT_EM = 60
 
 
 class Keys(Protocol):
@@ -158,7 +158,7 @@ class KeysDialog(QDialog):
             )
         )
         self.move_first_label.setText(
-            self.tr("&Passphrase of the new file") if to_file else self.tr("&Passphrase of the file")
+            self.tr("Pass&phrase of the new file") if to_file else self.tr("Pa&ssphrase of the file")
         )
         for part in (self.move_first_label, self.move_first, self.move_button):
             part.setVisible(not state.pinned)
@@ -196,6 +196,7 @@ class KeysDialog(QDialog):
             self._access.lift_rpc_ban(address)
         except LeydenError as error:
             self.notice.show_error(error, {})
+            self._reveal()
         self._show_bans()
 
     # --- what they share
@@ -217,6 +218,7 @@ class KeysDialog(QDialog):
             self.refresh()
             again = dict.fromkeys((Remedy.RETRY, Remedy.ASK_AGAIN, Remedy.LOOK_AGAIN), lambda: self._run(work, done))
             self.notice.show_error(error, {**again, Remedy.HOW_TO_FIX: self.help.show})
+            self._reveal()
 
         self._tasks.start(work(), done=lambda _none: done(), failed=failed)
 
@@ -225,6 +227,11 @@ class KeysDialog(QDialog):
         self.refresh()
         words = Words(title, body, (line,) if line else ())
         self.notice.show_words(words, {}, icon_name="tick", role=Role.OK)
+        self._reveal()
+
+    def _reveal(self) -> None:
+        """The notice, once it is laid out: it has just been shown, perhaps far above the button that was pressed."""
+        QTimer.singleShot(0, self, lambda: self._scroll.ensureWidgetVisible(self.notice))
 
     def _forget(self) -> None:
         for field in (self.old, self.new, self.again, self.move_first, self.move_second):
@@ -251,7 +258,7 @@ class KeysDialog(QDialog):
         inside = QWidget()
         self._column.setContentsMargins(SPACE_PAGE, SPACE_PAGE, SPACE_PAGE, SPACE_GROUP)
         inside.setLayout(self._column)
-        scroll = QScrollArea()
+        scroll = self._scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidget(inside)
@@ -303,7 +310,7 @@ class KeysDialog(QDialog):
     def _add_change(self) -> None:
         self.change_card, layout = card()
         layout.addWidget(label(self.tr("Change its passphrase"), self._theme, bold=True))
-        self.old, _ = self._add_secret(layout, "oldPassphrase", self.tr("The one &now"))
+        self.old, _ = self._add_secret(layout, "oldPassphrase", self.tr("The &present one"))
         self.new, _ = self._add_secret(layout, "newPassphrase", self.tr("The &new one"))
         self.again, _ = self._add_secret(layout, "newPassphraseAgain", self.tr("The new one &again"))
         self.change_hint = paragraph("", self._theme, size=Size.CAPTION, tone="muted")

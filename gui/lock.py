@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from PySide6.QtWidgets import QApplication, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, QTimer, Signal
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from core.wallet.passphrase import Passphrase
 from core.wallet.service import KeyState, UnlockBy
@@ -99,9 +99,14 @@ class LockPage(QWidget):
         line = row(self.open_button)
         line.addStretch(1)
         layout.addLayout(line)
+        # An alignment would give the column the height of its hint, and cut what is wrapped.
+        across = QHBoxLayout()
+        across.addStretch(1)
+        across.addWidget(column)
+        across.addStretch(1)
         outer = QVBoxLayout(self)
         outer.addStretch(1)
-        outer.addWidget(column, 0, Qt.AlignmentFlag.AlignHCenter)
+        outer.addLayout(across)
         outer.addStretch(2)
         self._busy = False
         self._late = QTimer(self, singleShot=True, interval=STILL_WAITING_MS)

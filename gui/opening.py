@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QFrame, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from core.base.errors import LeydenError
+from core.bolt.keys import short_id
 from core.node import Node
-from core.wallet.errors import PassphraseNeeded, WrongPassphrase
+from core.wallet.errors import KeyMissing, PassphraseNeeded, WrongKey, WrongPassphrase
 from core.wallet.keystore import KeyStoreKind
 from core.wallet.passphrase import Passphrase
 from core.wallet.secret import Secret
-from core.wallet.service import KeyService
+from gui.opening_forms import AliasForm, PassphraseForm, WordsForm
+from gui.profiles import ProfileEntry
 from gui.tasks import WindowTasks
 from gui.theme import SPACE_GROUP, SPACE_PAGE, SPACE_RELATED, Role, Size, Theme
-from gui.widgets.basics import button, label, paragraph, row
+from gui.widgets.basics import label, paragraph
 from gui.widgets.icons import icon
 from gui.widgets.notice import Notice
-from gui.words import Remedy, words_for
+from gui.words import Remedy
 from gui.words_keys import keyring_help
 
 SHOWN_AFTER_MS = 300
 STILL_WAITING_MS = 15_000
 """A node that opens sooner needs no window for it."""
-_WIDTH_EM = 34
+_WIDTH_EM = 46
 _AGAIN = (Remedy.RETRY, Remedy.ASK_AGAIN, Remedy.LOOK_AGAIN)
 
 
@@ -42,12 +44,30 @@ class Attempt:
     """A key restored from its words."""
 
 
-async def open_node(node: Node, theme: Theme) -> bool:
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another profile shall be opened instead."""
+
+    entry: ProfileEntry | None
+    """None for a new one."""
+
+
+FindProfile = Callable[[bytes], Awaitable[ProfileEntry | None]]
+"""The profile that belongs to a node id, if there is one."""
+
+
+async def _none(_node_id: bytes) -> ProfileEntry | None:
+    return None
+
+
+async def open_node(node: Node, theme: Theme, profile_of: FindProfile = _none) -> bool | Elsewhere:
     """Start `node`, asking whatever it takes. False when the person rather quits."""
-    window = OpeningWindow(node, theme)
-    attempt: Attempt | None = Attempt()
+    window = OpeningWindow(node, theme, profile_of)
+    attempt: Attempt | Elsewhere | None = Attempt()
     try:
         while attempt is not None:
+            if isinstance(attempt, Elsewhere):
+                return attempt
             window.wait()
             try:
                 await node.start(keystore=attempt.keystore, passphrase=attempt.passphrase, secret=attempt.secret)
@@ -63,10 +83,11 @@ async def open_node(node: Node, theme: Theme) -> bool:
 class OpeningWindow(QWidget):
     """Says what is awaited; after a failure, what can be done. Closing it quits."""
 
-    def __init__(self, node: Node, theme: Theme) -> None:
+    def __init__(self, node: Node, theme: Theme, profile_of: FindProfile = _none) -> None:
         super().__init__()
-        self._node = node
-        self._answer: asyncio.Future[Attempt | None] | None = None
+        self._node, self._profile_of = node, profile_of
+        self._tasks = WindowTasks()
+        self._answer: asyncio.Future[Attempt | Elsewhere | None] | None = None
         self._last = Attempt()
         self._dismissed = False
         self.setWindowTitle(self.tr("Leyden"))
@@ -77,23 +98,30 @@ class OpeningWindow(QWidget):
             self.tr("Waiting for the node's key. Your system may ask for the password of your keyring."), theme
         )
         self._notice = Notice(theme)
-        self._form = _PassphraseForm(theme)
+        self._form = PassphraseForm(theme)
         self._form.hide()
-        self._words = _WordsForm(node.keys, theme)
+        self._words = WordsForm(node.keys, theme)
         self._words.hide()
-        self._help = paragraph(keyring_help(), theme, tone="muted")
+        self._alias = AliasForm(theme)
+        self._alias.hide()
+        self._help = paragraph("", theme, tone="muted")
         self._help.hide()
         column = QWidget()
         column.setFixedWidth(theme.em(_WIDTH_EM))
-        QVBoxLayout(self).addWidget(column)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(column)
         layout = QVBoxLayout(column)
         layout.setContentsMargins(SPACE_PAGE, SPACE_PAGE, SPACE_PAGE, SPACE_PAGE)
         layout.setSpacing(SPACE_RELATED)
         layout.addWidget(self._title)
         layout.addWidget(self._where)
         layout.addSpacing(SPACE_GROUP - SPACE_RELATED)
-        for part in (self._waiting, self._notice, self._help, self._form, self._words):
+        for part in (self._waiting, self._notice, self._help, self._form, self._words, self._alias):
             layout.addWidget(part)
+        layout.addStretch(1)
+        self._fitting = QTimer(self, singleShot=True, interval=0)
+        self._fitting.timeout.connect(self._fit_now)
         self._late = QTimer(self, singleShot=True, interval=SHOWN_AFTER_MS)
         self._late.timeout.connect(self.show)
         self._very_late = QTimer(self, singleShot=True, interval=STILL_WAITING_MS)
@@ -103,17 +131,28 @@ class OpeningWindow(QWidget):
             )
         )
 
+    def _fit(self) -> None:
+        """As high as its texts are at its width, once what was shown or hidden is laid out."""
+        self._fit_now()
+        self._fitting.start()
+
+    def _fit_now(self) -> None:
+        layout = self.layout()
+        layout.activate()
+        width = layout.sizeHint().width()
+        self.setFixedSize(width, layout.totalHeightForWidth(width))
+
     def wait(self) -> None:
         """A start is under way."""
-        for part in (self._notice, self._help, self._form, self._words):
-            part.hide()
+        self._notice.hide()
+        self._put_forms_away()
         self._waiting.show()
         self._very_late.start()
-        self.adjustSize()
+        self._fit()
         if not self.isVisible():
             self._late.start()
 
-    async def ask(self, error: LeydenError) -> Attempt | None:
+    async def ask(self, error: LeydenError) -> Attempt | Elsewhere | None:
         """Show the failure and wait for what to try next; None is to quit."""
         self._late.stop()
         self._very_late.stop()
@@ -123,49 +162,92 @@ class OpeningWindow(QWidget):
             error,
             {
                 **dict.fromkeys(_AGAIN, lambda: self._give(Attempt())),
-                Remedy.HOW_TO_FIX: self._show_help,
+                Remedy.HOW_TO_FIX: lambda: self._say(keyring_help()),
                 Remedy.RESTORE_WORDS: self._ask_words,
+                Remedy.BACKUP_FILE: self._ask_backup,
+                Remedy.NEW_NODE: lambda: self._ask_alias(error),
+                Remedy.OPEN_AS: lambda: self._open_as(error),
                 Remedy.USE_KEY_FILE: self._ask_passphrase,
                 Remedy.QUIT: lambda: self._give(None),
             },
         )
+        if isinstance(error, PassphraseNeeded):
+            # Every start with a key file asks: nothing is wrong.
+            self._notice.show_plainly()
         if isinstance(error, (PassphraseNeeded, WrongPassphrase)):
             self._ask_passphrase()
-        self.adjustSize()
+        self._fit()
         self.show()
         return await self._answer
 
     def dismiss(self) -> None:
         """The node is open, or never will be."""
         self._dismissed = True
-        self._late.stop()
-        self._very_late.stop()
+        for timer in (self._late, self._very_late, self._fitting):
+            timer.stop()
         self._form.clear()
         self._words.end()
+        self._tasks.cancel_all()
         self._last = Attempt()
         self.close()
         self.deleteLater()
 
     def _ask_passphrase(self) -> None:
+        self._put_forms_away()
         self._form.ask(
             new=not self._node.paths.key_file.exists(),
             use=lambda passphrase: self._give(Attempt(KeyStoreKind.FILE, passphrase)),
         )
-        self.adjustSize()
+        self._fit()
 
-    def _show_help(self) -> None:
+    def _put_forms_away(self) -> None:
+        for part in (self._help, self._form, self._words, self._alias):
+            part.hide()
+
+    def _say(self, text: str) -> None:
+        self._put_forms_away()
+        self._help.setText(text)
         self._help.show()
-        self.adjustSize()
+        self._fit()
 
     def _ask_words(self) -> None:
-        self._form.hide()
+        self._put_forms_away()
         self._words.ask(use=lambda secret: self._give(replace(self._last, secret=secret)))
-        self.adjustSize()
+        self._fit()
 
-    def _give(self, attempt: Attempt | None) -> None:
+    def _ask_backup(self) -> None:
+        """Leyden takes a key file from its own place alone, where it can see to who may read it."""
+        words = self.tr("Copy your backup of the key file to {path}, and enter its passphrase here.")
+        self._say(words.format(path=self._node.paths.key_file))
+        self._form.ask(new=False, use=lambda passphrase: self._give(Attempt(KeyStoreKind.FILE, passphrase)))
+        self._fit()
+
+    def _ask_alias(self, error: LeydenError) -> None:
+        if not isinstance(error, KeyMissing):
+            return
+        self._put_forms_away()
+        alias = self._node.settings.alias or f"leyden-{error.node_id.hex()[:8]}"
+        self._alias.ask(alias, use=lambda: self._give(Elsewhere(None)))
+        self._fit()
+
+    def _open_as(self, error: LeydenError) -> None:
+        if isinstance(error, WrongKey):
+            self._tasks.start(self._profile_of(error.found), done=lambda entry: self._found(error, entry))
+
+    def _found(self, error: WrongKey, entry: ProfileEntry | None) -> None:
+        if entry is not None:
+            self._give(Elsewhere(entry))
+            return
+        words = self.tr(
+            "No profile here belongs to {found}, and Leyden does not turn one node's profile into another's. To run "
+            "{found}, open Leyden with another --data-dir and restore its words there."
+        )
+        self._say(words.format(found=short_id(error.found)))
+
+    def _give(self, attempt: Attempt | Elsewhere | None) -> None:
         if self._answer is not None and not self._answer.done():
             self._form.clear()
-            if attempt is not None:
+            if isinstance(attempt, Attempt):
                 # Words that were typed and checked serve until the key is stored, whatever else is asked in between.
                 attempt = self._last = replace(attempt, secret=attempt.secret or self._last.secret)
             self._answer.set_result(attempt)
@@ -176,109 +258,3 @@ class OpeningWindow(QWidget):
             return
         event.ignore()  # while a start is under way there is nothing to answer; it ends by itself
         self._give(None)
-
-
-class _PassphraseForm(QFrame):
-    """One field to open a key file, two to make one."""
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._use: Callable[[Passphrase], object] = lambda _passphrase: None
-        self._new = False
-        self._first, self._second = QLineEdit(), QLineEdit()
-        self._first_label = label(self.tr("&Passphrase"), theme)
-        self._second_label = label(self.tr("The same &again"), theme)
-        for field, name in ((self._first, self._first_label), (self._second, self._second_label)):
-            field.setEchoMode(QLineEdit.EchoMode.Password)
-            field.textChanged.connect(self._check)
-            field.returnPressed.connect(self._submit)
-            name.setTextFormat(Qt.TextFormat.AutoText)  # for the mnemonic of our own text
-            name.setBuddy(field)
-        self._hint = paragraph("", theme, size=Size.CAPTION, tone="muted")
-        self._button = button("", self._submit, kind="primary", name="usePassphrase")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(SPACE_RELATED)
-        for part in (self._first_label, self._first, self._second_label, self._second, self._hint):
-            layout.addWidget(part)
-        buttons = row(self._button)
-        buttons.addStretch(1)
-        layout.addLayout(buttons)
-
-    def ask(self, *, new: bool, use: Callable[[Passphrase], object]) -> None:
-        self._new, self._use = new, use
-        for part in (self._second_label, self._second):
-            part.setVisible(new)
-        self._button.setText(self.tr("Make the key file") if new else self.tr("Open the key file"))
-        self._check()
-        self.show()
-        self._first.setFocus()
-
-    def clear(self) -> None:
-        """No field keeps a passphrase longer than it is needed."""
-        for field in (self._first, self._second):
-            field.clear()
-
-    def _check(self) -> None:
-        first, second = self._first.text(), self._second.text()
-        matches = not self._new or first == second
-        self._button.setEnabled(bool(first) and matches)
-        if self._new and second and not matches:
-            self._hint.setText(self.tr("The two are not the same yet."))
-        elif self._new:
-            self._hint.setText(self.tr("Without this passphrase nobody can open the file again, Leyden included."))
-        else:
-            self._hint.setText("")
-
-    def _submit(self) -> None:
-        if self._button.isEnabled():
-            self._use(Passphrase(self._first.text()))
-
-
-class _WordsForm(QFrame):
-    """The words of the key that this profile belongs to. They are checked before anything is tried with them."""
-
-    def __init__(self, keys: KeyService, theme: Theme) -> None:
-        super().__init__()
-        self._keys, self._tasks = keys, WindowTasks()
-        self._use: Callable[[Secret], object] = lambda _secret: None
-        self._field = QPlainTextEdit()
-        self._field.setObjectName("restoreWords")
-        self._field.setFont(theme.font(fixed=True))
-        self._field.setTabChangesFocus(True)
-        self._field.setFixedHeight(theme.em(6.5))
-        name = label(self.tr("Its 12 or 24 &words, in their order"), theme)
-        name.setTextFormat(Qt.TextFormat.AutoText)
-        name.setBuddy(self._field)
-        self._hint = paragraph("", theme, size=Size.CAPTION, tone="warn")
-        self._button = button(self.tr("Restore this key"), self._submit, kind="primary", name="useWords")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(SPACE_RELATED)
-        for part in (name, self._field, self._hint):
-            layout.addWidget(part)
-        buttons = row(self._button)
-        buttons.addStretch(1)
-        layout.addLayout(buttons)
-
-    def ask(self, *, use: Callable[[Secret], object]) -> None:
-        self._use = use
-        self._hint.setText("")
-        self.show()
-        self._field.setFocus()
-
-    def end(self) -> None:
-        """No field keeps words longer than they are needed."""
-        self._field.clear()
-        self._tasks.cancel_all()
-
-    def _submit(self) -> None:
-        self._tasks.start(self._keys.restore(self._field.toPlainText()), done=self._restored, failed=self._refused)
-
-    def _restored(self, secret: Secret) -> None:
-        self._field.clear()
-        self._use(secret)
-
-    def _refused(self, error: Exception) -> None:
-        words = words_for(error)
-        self._hint.setText(f"{words.title}. {words.body}")

@@ -25,7 +25,12 @@ class Remedy(StrEnum):
     LOOK_AGAIN = "look_again"
     HOW_TO_FIX = "how_to_fix"
     RESTORE_WORDS = "restore_words"
+    BACKUP_FILE = "backup_file"
+    NEW_NODE = "new_node"
+    OPEN_AS = "open_as"
     OTHER_PORT = "other_port"
+    OTHER_SOURCE = "other_source"
+    TRUST_CERTIFICATE = "trust_certificate"
     QUIT = "quit"
 
 
@@ -41,6 +46,8 @@ class Words:
     """One a line: each attempt with its own remedy."""
     actions: tuple[Remedy, ...] = ()
     """The first is the one to offer most plainly."""
+    named: tuple[tuple[Remedy, str], ...] = ()
+    """Buttons that say more than their remedy does by itself."""
 
 
 def tr(text: str, /, **facts: object) -> str:
@@ -68,6 +75,11 @@ def action_words(action: Remedy) -> str:
         Remedy.LOOK_AGAIN: tr("Look again"),
         Remedy.HOW_TO_FIX: tr("How to fix this"),
         Remedy.RESTORE_WORDS: tr("Restore from words…"),
+        Remedy.BACKUP_FILE: tr("Use a backup file…"),
+        Remedy.NEW_NODE: tr("Start a new node…"),
+        Remedy.OPEN_AS: tr("Open as that node"),
         Remedy.OTHER_PORT: tr("Use the next port"),
+        Remedy.OTHER_SOURCE: tr("Use another server…"),
+        Remedy.TRUST_CERTIFICATE: tr("Trust the new certificate…"),
         Remedy.QUIT: tr("Quit"),
     }[action]

@@ -23,6 +23,8 @@ NODES_FOLDER = "nodes"
 """Below the data directory: further nodes, each with a data directory of its own name."""
 MAX_MARKER_BYTES = 4096
 _WIDTH_EM = 40
+_CHIP_EM = 7.5
+"""The longest name of a network, so that what stands beside it begins at one place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class ProfileChooser(QWidget):
         layout.setContentsMargins(SPACE_PAGE, SPACE_PAGE, SPACE_PAGE, SPACE_PAGE)
         layout.setSpacing(SPACE_RELATED)
         layout.addWidget(label(self.tr("Which node?"), theme, size=Size.TITLE, bold=True))
-        lead = self.tr("Each has a key and peers of its own. One is open at a time in this window.")
+        lead = self.tr("Each has its own key and peers. One is open at a time.")
         layout.addWidget(paragraph(lead, theme, tone="muted"))
         layout.addSpacing(SPACE_RELATED)
         for number, profile in enumerate(profiles):
@@ -109,13 +111,14 @@ class ProfileChooser(QWidget):
         frame.setProperty("kind", "card")
         chip = Chip(self._theme, "node", Role.BRASS if profile.network == "bitcoin" else Role.MUTED)
         chip.show_state(profile.network, "node", Role.BRASS if profile.network == "bitcoin" else Role.MUTED)
+        chip.setMinimumWidth(self._theme.em(_CHIP_EM))
         title = self.tr("node {name}").format(name=profile.name) if profile.name else self.tr("first node")
         if profile.unfinished:
             title = self.tr("{node}, not set up to the end yet").format(node=title)
         named = self.tr("no key yet") if profile.node_id is None else short_id(profile.node_id)
         words = QVBoxLayout()
         words.setSpacing(SPACE_INSIDE)
-        words.addWidget(label(named, self._theme, fixed=True))
+        words.addWidget(label(named, self._theme, fixed=profile.node_id is not None))
         words.addWidget(label(title, self._theme, size=Size.CAPTION, tone="muted"))
         go = button(
             self.tr("Open"),

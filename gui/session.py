@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from core.base.finish import finish
 from core.base.settings import Settings
 from core.node import Node
-from gui.opening import open_node
-from gui.profiles import choose_profile, list_profiles, next_folder
+from gui.opening import Elsewhere, open_node
+from gui.profiles import ProfileEntry, choose_profile, list_profiles, next_folder
 from gui.tasks import WindowTasks
 from gui.theme import Theme
 from gui.window import MainWindow
@@ -75,6 +75,10 @@ class _Session:
             opened = await self._open(chosen)
             if opened is None:
                 return
+            if isinstance(opened, Elsewhere):
+                await self._release()
+                chosen = await self._settings_of(opened.entry)
+                continue
             if not await self._until_switched(*opened):
                 return
             await self._release()
@@ -87,13 +91,20 @@ class _Session:
             one = profiles[0] if profiles else None
             return self._settings if one is None else self._resolve(one.data_dir, one.network)
         going_on, entry = await choose_profile(profiles, self._theme)
-        if not going_on:
-            return None
+        return await self._settings_of(entry) if going_on else None
+
+    async def _settings_of(self, entry: ProfileEntry | None) -> Settings:
+        """Of a profile, or of a further node where it is None."""
         if entry is not None:
             return self._resolve(entry.data_dir, entry.network)
-        return self._resolve(await asyncio.to_thread(next_folder, root), self._settings.network)
+        further = await asyncio.to_thread(next_folder, self._settings.data_dir)
+        return self._resolve(further, self._settings.network)
 
-    async def _open(self, settings: Settings) -> tuple[Node, MainWindow] | None:
+    async def _profile_of(self, node_id: bytes) -> ProfileEntry | None:
+        profiles = await asyncio.to_thread(list_profiles, self._settings.data_dir)
+        return next((entry for entry in profiles if entry.node_id == node_id), None)
+
+    async def _open(self, settings: Settings) -> tuple[Node, MainWindow] | Elsewhere | None:
         if await self._wants_wizard(settings):
             opened = await WizardRun(settings, self._theme, self._resolve, self._owned).go()
             if opened is not None:
@@ -101,7 +112,10 @@ class _Session:
             return opened
         node = Node(settings)
         self._owned.push_async_callback(node.stop)
-        if not await open_node(node, self._theme):
+        outcome = await open_node(node, self._theme, self._profile_of)
+        if isinstance(outcome, Elsewhere):
+            return outcome
+        if not outcome:
             return None
         tasks = WindowTasks()
         window = MainWindow(node, tasks, self._theme)

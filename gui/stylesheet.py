@@ -40,7 +40,7 @@ QFrame[kind="chip"][tone="brass"] { border-color: @brass; }
 QFrame[kind="chip"][tone="brass"] QLabel { color: @brass; }
 
 QPushButton { background: @surface; color: @text; border: 1px solid @border; border-radius: 6px;
-  padding: 4px 12px; }
+  padding: 4px 12px; outline: none; }
 QPushButton:hover { background: @sunken; }
 QPushButton:pressed { background: @selection; }
 QPushButton:focus { border-color: @accent; }

@@ -8,7 +8,7 @@ from typing import Any
 from core.chain import errors as chain
 from gui.phrases import Remedy, Words, bounded, tr
 
-_REMEDIES = (Remedy.RETRY, Remedy.COPY_DETAILS)
+_REMEDIES = (Remedy.RETRY, Remedy.OTHER_SOURCE, Remedy.COPY_DETAILS)
 _LONGEST_SERVER = 270
 _SHOWN_BYTES = 8
 
@@ -70,7 +70,7 @@ def _certificate(error: chain.CertificateChanged) -> Words:
             found=error.found[:_SHOWN_BYTES].hex(),
             expected=error.expected[:_SHOWN_BYTES].hex(),
         ),
-        actions=_REMEDIES,
+        actions=(Remedy.RETRY, Remedy.TRUST_CERTIFICATE, Remedy.OTHER_SOURCE, Remedy.COPY_DETAILS),
     )
 
 
@@ -117,6 +117,18 @@ def _faucet(error: chain.FaucetEmpty) -> Words:
     )
 
 
+def _no_practice(error: chain.NoPracticeChain) -> Words:
+    if not error.source:
+        return Words(tr("There is no practice chain yet"), tr("Start the node on regtest first."))
+    return Words(
+        tr("This is not the practice chain"),
+        tr(
+            "Blocks are made on the chain inside the profile alone. This node follows {source}.",
+            source=bounded(error.source),
+        ),
+    )
+
+
 def _server(error: chain.ServerFailed) -> str:
     return bounded(error.server, _LONGEST_SERVER)
 
@@ -136,4 +148,5 @@ CHAIN_WORDS: dict[type[BaseException], Callable[[Any], Words]] = {
     chain.WrongChain: _wrong_chain,
     chain.AllServersFailed: _all_failed,
     chain.FaucetEmpty: _faucet,
+    chain.NoPracticeChain: _no_practice,
 }

@@ -79,11 +79,14 @@ def _lnd(_error: wallet.WordsOfLnd) -> Words:
 
 
 def _mistaken(error: wallet.WordsMistaken) -> Words:
+    *first, last = map(str, error.positions)
     return Words(
-        tr("That is not what was shown"),
+        tr("Words {first} and {last} are not what was shown", first=", ".join(first), last=last)
+        if first
+        else tr("Word {place} is not what was shown", place=last),
         tr(
-            "Check word {places} on your paper. If it is lost, start again with new words: nothing depends on these.",
-            places=", ".join(map(str, error.positions)),
+            "Compare with your paper. Three places chosen anew are asked below. If your paper is wrong or lost, go "
+            "back for new words: nothing depends on these."
         ),
     )
 

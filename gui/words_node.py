@@ -277,9 +277,9 @@ def _no_task(error: activation.TaskNotFound | activation.TaskFinished) -> Words:
 
 def _no_chain(error: chain.NoChainSource) -> Words:
     return Words(
-        tr("No chain source for {network} yet", network=error.network),
-        tr("This version of Leyden has the practice chain alone. Start it with --network regtest."),
-        actions=(Remedy.QUIT,),
+        tr("No chain source is set for {network}", network=error.network),
+        tr("Name Electrum servers or your Bitcoin Core: in the wizard, in config.toml, or as options."),
+        actions=(Remedy.OTHER_SOURCE, Remedy.RETRY, Remedy.QUIT),
     )
 
 

@@ -104,7 +104,7 @@ def _keyring_locked(error: wallet.KeyringLocked) -> Words:
             "it may be behind this one.",
             backend=bounded(error.backend),
         ),
-        actions=(Remedy.ASK_AGAIN, Remedy.RESTORE_WORDS, Remedy.QUIT),
+        actions=(Remedy.ASK_AGAIN, Remedy.BACKUP_FILE, Remedy.RESTORE_WORDS, Remedy.QUIT),
     )
 
 
@@ -125,7 +125,7 @@ def _key_missing(error: wallet.KeyMissing) -> Words:
             id=_id(error.node_id),
             where=error.where,
         ),
-        actions=(Remedy.RESTORE_WORDS, Remedy.LOOK_AGAIN, Remedy.QUIT),
+        actions=(Remedy.RESTORE_WORDS, Remedy.BACKUP_FILE, Remedy.LOOK_AGAIN, Remedy.NEW_NODE, Remedy.QUIT),
     )
 
 
@@ -138,7 +138,8 @@ def _wrong_key(error: wallet.WrongKey) -> Words:
             found=_id(error.found),
             expected=_id(error.expected),
         ),
-        actions=(Remedy.RESTORE_WORDS, Remedy.RETRY, Remedy.QUIT),
+        actions=(Remedy.OPEN_AS, Remedy.RESTORE_WORDS, Remedy.BACKUP_FILE, Remedy.RETRY, Remedy.QUIT),
+        named=((Remedy.OPEN_AS, tr("Open as {id}", id=_id(error.found))),),
     )
 
 
@@ -154,7 +155,7 @@ def _passphrase_needed(error: wallet.PassphraseNeeded) -> Words:
     return Words(
         tr("A passphrase is needed"),
         tr("The node key is in the encrypted file {path}.", path=error.path),
-        actions=(Remedy.RETRY, Remedy.QUIT),
+        actions=(Remedy.QUIT,),
     )
 
 

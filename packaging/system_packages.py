@@ -58,6 +58,7 @@ WAYLAND_ONLY = frozenset({"libwayland-client.so.0", "libwayland-cursor.so.0", "l
 
 PROGRAMS = {
     "Xvfb": "xvfb",
+    "curl": "curl",
     "dbus-daemon": "dbus-daemon",
     "dbus-run-session": "dbus-daemon",
     "electrum": "electrum",

@@ -1,4 +1,8 @@
-"""Take the pictures under resources/screenshots from the running program, driven by keys as a person would.
+"""Take the pictures under resources/screenshots.
+
+The views and the failed row are the running program's, driven by keys as a person would. What stands before them, the
+wizard and what asks for a key, is painted by `tests.support` with the program's own widgets, for a picture must not
+depend on the keyring of whoever takes it.
 
     .venv/bin/python packaging/take_screenshots.py
 
@@ -35,13 +39,16 @@ LARGEST_BYTES = 150_000
 class Stage:
     """A display with the demo's window on it and a client on the socket."""
 
-    def __init__(self, display: str, data_dir: str) -> None:
-        self._display, self._data_dir = display, data_dir
+    def __init__(self, display: str, data_dir: str, network: str = "regtest") -> None:
+        self._display, self._data_dir, self._network = display, data_dir, network
+        self.answers = False
+        """Whether somebody has answered `rpc`, be it with an error."""
 
     def rpc(self, method: str) -> Any:
         """The result of a method; None while nobody answers or the answer is an error."""
-        command = [str(BIN / "leyden-cli"), "--network", "regtest", "--data-dir", self._data_dir, method]
+        command = [str(BIN / "leyden-cli"), "--network", self._network, "--data-dir", self._data_dir, method]
         answer = subprocess.run(command, capture_output=True, check=False)
+        self.answers = self.answers or answer.stdout.startswith(b"{")
         return json.loads(answer.stdout) if answer.returncode == 0 else None
 
     def press(self, *keys: str) -> None:
@@ -133,6 +140,29 @@ def _session(stage: Stage) -> None:
         stage.take(f"{name}-dark")
 
 
+def _failed_row(display: str) -> None:
+    """A start on an Electrum server that is not there, light and dark."""
+    with tempfile.TemporaryDirectory(prefix="leyden-pictures-") as folder:
+        options = ["--network", "signet", "--keystore", "memory", "--alias", "practice", "--color", "3a4bd0"]
+        # Port 1 of loopback: nobody may listen there but root, and nobody does.
+        dead = ["--electrum-server", "127.0.0.1:1:t", "--disable-dns", "--offline"]
+        with _child([BIN / "leyden", *options, *dead, "--data-dir", folder], display):
+            stage = Stage(display, folder, "signet")
+            _wait("the socket", lambda: stage.rpc("getinfo") is not None or stage.answers)
+            time.sleep(PAINTED_S)
+            stage.click(SIZE[0] // 2, SIZE[1] - 8)
+            stage.take("failed")
+            stage.press("alt+v", "d")
+            stage.take("failed-dark")
+
+
+def _painted(display: str) -> None:
+    """The wizard, and what stands around a key."""
+    for module in ("tests.support.wizard_preview", "tests.support.access_preview"):
+        command = [sys.executable, "-m", module, str(PICTURES)]
+        subprocess.run(command, cwd=ROOT, env=_on(display), check=True, stdout=subprocess.DEVNULL)
+
+
 def main() -> int:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="leyden-pictures-") as folder, _display() as display:
@@ -141,6 +171,8 @@ def main() -> int:
         practice = ["--network", "regtest", "--keystore", "memory", "--alias", "practice", "--color", "3a4bd0"]
         with _child([BIN / "leyden", *practice, "--data-dir", folder, "--demo"], display):
             _session(Stage(display, folder))
+        _failed_row(display)
+        _painted(display)
         application.shutdown()
     return 0
 

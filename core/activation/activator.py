@@ -20,7 +20,7 @@ from core.activation.steps import OWN_START, PLATFORM_COIN, ActivationStep, Step
 from core.base.events import EventBus, NodeState, TaskChanged, TaskState
 from core.base.finish import finish
 from core.chain.errors import ChainUnavailable
-from core.chain.source import TipChanged
+from core.chain.source import ChainSource, TipChanged
 from core.channels.balance import Balance, balance_of, decimal_text
 
 if TYPE_CHECKING:
@@ -75,6 +75,12 @@ class Activator:
     def platforms(self) -> PlatformCoins:
         """Those that are active."""
         return self._parts.platforms
+
+    @property
+    def own_source(self) -> ChainSource | None:
+        """Of the platform coin that this network's Lightning coin stands on; None while it is not active."""
+        platform = self.platforms.find(self.coins.lightning(self.coins.lightning_ticker).platform)
+        return None if platform is None else platform.source
 
     @property
     def coin(self) -> LightningCoin | None:
@@ -226,12 +232,9 @@ class Activator:
 
     async def _activate(self, handle: TaskHandle, prepared: Prepared) -> LightningResult:
         await self._parts.ready()
+        self.block_height = 0
         lightning = await activate(self._parts.factories(prepared), handle)
-        try:
-            self.block_height = (await lightning.chain.tip()).height
-        except BaseException:
-            await lightning.aclose()
-            raise
+        self.block_height = self.block_height or lightning.tip_height  # a block may have come meanwhile
         self.lightning = lightning
         balance, decimals = self.balance, prepared.coin.decimals
         return LightningResult(

@@ -48,7 +48,7 @@ class LightningFactories:
     chain: ChainSource
     """Of the platform coin, which opened it and closes it."""
     open_graph: Callable[[Progress], Awaitable[KeptGraph]]
-    open_channels: Callable[[], Awaitable[ChannelRecords]]
+    open_channels: Callable[[Progress], Awaitable[ChannelRecords]]
     make_peers: Callable[[ChannelRecords, KeptGraph, Gossip], PeerManager]
     open_trusted: Callable[[], Awaitable[TrustedNodes]]
     open_scorer: Callable[[], Awaitable[Scorer]]
@@ -76,6 +76,7 @@ class Lightning:
         self,
         *,
         chain: ChainSource,
+        tip_height: int,
         fees: FeeEstimates,
         kept: KeptGraph,
         importer: StoreImporter,
@@ -88,6 +89,8 @@ class Lightning:
         undo: _Undo,
     ) -> None:
         self.chain = chain
+        self.tip_height = tip_height
+        """Of the chain, as it was when the coin was looked at."""
         self.fees = fees
         self.kept = kept
         """The network graph with its store."""
@@ -155,9 +158,10 @@ class _Activation:
     async def run(self) -> Lightning:
         chain = self._make.chain
         with self._report.step(ActivationStep.ACTIVATING_COIN) as step:
-            await self._activate_coin(step)
+            tip_height = await self._activate_coin(step)
         with self._report.step(ActivationStep.GETTING_FEES) as step:
-            fees = await estimate_fees(chain)
+            targets = self._make.coin.targets
+            fees = await estimate_fees(chain, targets.background, targets.normal, targets.high_priority)
             await self._prove_backup()
             step.say(str(fees))
         with self._report.step(ActivationStep.READING_GRAPH) as step:
@@ -182,6 +186,7 @@ class _Activation:
             await self._reconnect(step, peers)
         return Lightning(
             chain=chain,
+            tip_height=tip_height,
             fees=fees,
             kept=kept,
             importer=importer,
@@ -194,17 +199,18 @@ class _Activation:
             undo=self._undo,
         )
 
-    async def _activate_coin(self, step: Step) -> None:
+    async def _activate_coin(self, step: Step) -> int:
         coin, chain = self._make.coin, self._make.chain
         tip = await chain.tip()
         step.say(f"{coin.ticker} on {coin.platform}: {chain.description}; tip at height {tip.height}")
+        return tip.height
 
     async def _prove_backup(self) -> None:
         if self._make.backup is not None:
             await finish(asyncio.to_thread(_make_writable, self._make.backup))
 
     async def _read_channels(self, step: Step, chain: ChainSource) -> ChannelRecords:
-        channels = await self._make.open_channels()
+        channels = await self._make.open_channels(step.progress)
         comparison = channels.compare((await chain.tip()).height)
         if comparison.ahead:
             raise ChainUnavailable(reason=_behind(comparison))

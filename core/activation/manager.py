@@ -83,7 +83,7 @@ class TaskManager:
         handle = TaskHandle(next(self._ids), statuses, self._bus, self._clock)
         entry = _Entry(handle)
         self._entries[handle.task_id] = entry
-        self._bus.publish(TaskChanged(handle.task_id, TaskState.IN_PROGRESS))
+        self._bus.publish(TaskChanged(handle.task_id, TaskState.IN_PROGRESS, None, tuple(handle.rows)))
         for row in handle.rows.values():
             self._bus.publish(row)
 
@@ -156,7 +156,7 @@ class TaskManager:
             entry.state, entry.error = TaskState.ERROR, error
         else:
             entry.state, entry.result = TaskState.OK, task.result()
-        self._bus.publish(TaskChanged(entry.handle.task_id, entry.state, entry.error))
+        self._bus.publish(TaskChanged(entry.handle.task_id, entry.state, entry.error, tuple(entry.handle.rows)))
         ended = [number for number, entry in self._entries.items() if entry.state is not TaskState.IN_PROGRESS]
         for number in ended[:-MAX_ENDED_TASKS]:
             del self._entries[number]

@@ -79,8 +79,8 @@ class PlatformCoins:
         return source
 
     def make_passive(self, ticker: str) -> None:
-        """Take the coin from who asks for it, and leave its source to Lightning. Raises NoSuchCoin."""
-        coin = self.find(ticker)
+        """Take the coin from who asks for it, and leave its source to Lightning; twice is once. Raises NoSuchCoin."""
+        coin = self._enabled.get(ticker)
         if coin is None:
             raise NoSuchCoin(ticker=ticker)
         coin.passive = True

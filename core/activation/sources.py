@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from core.base.settings import Settings
 from core.bolt.networks import Network
 from core.chain.bitcoin_rpc import BitcoinRpcSource
 from core.chain.bitcoin_rpc_client import RpcServer, cookie_login, password_login
-from core.chain.electrum_protocol import parse_server
+from core.chain.electrum_protocol import ElectrumServer, parse_server
 from core.chain.errors import ChainUnavailable, NoChainSource
 from core.chain.opening import open_chain
 from core.chain.pins import PinStore
@@ -90,9 +90,9 @@ def bitcoin_rpc(settings: Settings) -> BitcoinRpc:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SourceOpener:
-    """Opens sources for one node."""
+    """Opens sources for one node, and keeps what is remembered of its servers."""
 
     network: Network
     paths: ProfilePaths
@@ -100,6 +100,9 @@ class SourceOpener:
     clock: Clock
     dial: Dial
     """Connects to Electrum servers, past the proxy or through it as the user wants."""
+    _pins: PinStore | None = None
+    """One for all sources: what one of them forgets, no other writes again."""
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def open(self, choice: Choice, progress: Progress | None = None) -> ChainSource:
         """`progress` is told how many headers of how many are there, where a source fetches any.
@@ -117,12 +120,31 @@ class SourceOpener:
                 return await self._open_core(choice)
         raise NoChainSource(network=self.network.name)
 
+    async def trust_certificate(self, server: ElectrumServer, fingerprint: bytes | None) -> bool:
+        """Take this certificate (SHA-256) for the server's alone from now on; None takes the next one it shows.
+
+        Gives whether one was remembered before. Raises ProfileUnusable, FileDamaged.
+        """
+        pins = await self._read_pins()
+        known = pins.get(server.host, server.port) is not None
+        if fingerprint is None:
+            await pins.forget(server.host, server.port)
+        else:
+            await pins.remember(server.host, server.port, fingerprint)
+        return known
+
+    async def _read_pins(self) -> PinStore:
+        async with self._reading:
+            if self._pins is None:
+                self._pins = await PinStore.open(self.paths.folder / "electrum-certificates.json")
+            return self._pins
+
     async def _open_electrum(self, texts: tuple[str, ...], progress: Progress | None) -> ChainSource:
         try:
             servers = [parse_server(text) for text in texts]
         except ValueError as error:
             raise ChainUnavailable(reason=str(error)) from None
-        pins = await PinStore.open(self.paths.folder / "electrum-certificates.json")
+        pins = await self._read_pins()
         # The protocol's library takes some 50 ms to import: neither at every start nor in the loop.
         await finish(asyncio.to_thread(importlib.import_module, "core.chain.electrum"))
         from core.chain.electrum import ElectrumSource

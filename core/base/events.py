@@ -89,6 +89,8 @@ class TaskChanged(Event):
     task_id: int
     state: TaskState
     error: BaseException | None = None
+    statuses: tuple[str, ...] = ()
+    """The steps that this task has, in order, in each of its events: another task may have fewer or more."""
 
 
 class ConnectPhase(StrEnum):

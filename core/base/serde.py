@@ -155,8 +155,11 @@ def describe(value: object, *, seed: bool = False) -> str:
             return f"boolean `{str(value).lower()}`"
         case int() if _MIN_I64 <= value <= _MAX_U64:
             return f"integer `{value}`"
-        case int() | float():
-            return f"floating point `{_float(float(value), seed)}`"
+        case int():
+            # By its text: an integer beyond every float raises, and one that a text holds is at most infinite.
+            return f"floating point `{_float(float(str(value)), seed)}`"
+        case float():
+            return f"floating point `{_float(value, seed)}`"
         case str():
             return f"string {quoted(value)}"
         case list():

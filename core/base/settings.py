@@ -169,7 +169,7 @@ SETTINGS: tuple[Setting, ...] = (
         choices=("seed", "current"),
     ),
     Setting("mmrpc-origin", "list", (), "web page that may use --mmrpc (default: none may)", metavar="ORIGIN"),
-    Setting("no-activate", "flag", False, "wait until --mmrpc is asked to bring Lightning up"),
+    Setting("no-activate", "flag", False, "wait until --mmrpc or the window is asked to bring Lightning up"),
     Setting("demo", "flag", False, "start two practice peers on loopback to try things with", profile=False),
     Setting("headless", "flag", False, "run without a window", profile=False),
     Setting("no-wizard", "flag", False, "open a new profile at once, without asking how it shall be", profile=False),

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import importlib
 import json
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -171,7 +172,7 @@ class RpcClient:
         except TimeoutError as error:
             raise ServerStalled(server=self.name, timeout_s=self._timeout_s) from error
         except aiohttp.ClientConnectionError as error:
-            raise ServerUnreachable(server=self.name, reason=str(error) or "it closed the connection") from error
+            raise ServerUnreachable(server=self.name, reason=_why(error)) from error
         except aiohttp.ClientError as error:
             raise ServerLied(server=self.name, reason=f"does not speak HTTP: {type(error).__name__}") from error
 
@@ -198,3 +199,9 @@ class RpcClient:
         facts = error if isinstance(error, dict) else {}
         code, message = facts.get("code"), str(facts.get("message"))[:_LONGEST_REASON]
         raise ServerRefused(server=self.name, reason=message, code=code if isinstance(code, int) else 0)
+
+
+def _why(error: Exception) -> str:
+    """The system's own words where there are any: aiohttp's name its settings and repeat the address."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error) or "it closed the connection"

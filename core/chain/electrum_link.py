@@ -76,6 +76,11 @@ class _Session(RPCSession):  # type: ignore[misc]  # no types
         elif not isinstance(request, Notification):
             raise RPCError(JSONRPC.METHOD_NOT_FOUND, "nothing is served here")
 
+    async def abort(self) -> None:
+        # asyncio of early 3.11 releases fails where a TLS connection that is gone already is aborted.
+        with contextlib.suppress(AttributeError):
+            await super().abort()
+
     async def connection_lost(self) -> None:
         self.lost.set()
         await super().connection_lost()

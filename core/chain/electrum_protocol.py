@@ -56,6 +56,11 @@ def parse_server(text: str) -> ElectrumServer:
     return ElectrumServer(host, int(digits), kind == "s")
 
 
+def parse_place(text: str) -> ElectrumServer:
+    """As `parse_server`; `HOST:PORT` alone, as errors name a server, is one with TLS."""
+    return parse_server(text if text.endswith((":s", ":t")) else f"{text}:s")
+
+
 @dataclass(frozen=True, slots=True)
 class TipClaim:
     """What a server says is its best block; nothing of it is checked."""

@@ -49,20 +49,29 @@ async def fetch_branch(
             return None
         start, headers = await _walk_back(link, claim, known)
         fork = start - 1
-        while headers and (ours := known.at(fork + 1)) is not None and ours.raw == headers[0]:
-            fork, headers = fork + 1, headers[1:]
+        while fork + 1 - start < len(headers) and _is_at(known, fork + 1, headers[fork + 1 - start]):
+            fork += 1
         branch = Branch(known.up_to(fork), fork)
-        await _append(link, branch.window, headers)
+        await _append(link, branch.window, headers[fork + 1 - start :])
+        while branch.window.height < claim.height:
+            # Each piece is checked before the next is asked for: a claim costs nothing, however high it is.
+            window = branch.window.up_to(branch.window.height)
+            last = min(claim.height, window.height + LARGEST_CHUNK)
+            await _append(link, window, await _fetch(link, window.height + 1, last, None))
+            branch = Branch(window, fork)
     if branch.window.tip.raw != claim.header:
         raise _lied(link, f"its tip at height {claim.height} is not in its chain")
     return branch
 
 
 async def _walk_back(link: ElectrumLink, claim: TipClaim, known: HeaderWindow) -> tuple[int, list[bytes]]:
-    """Headers up to the claimed one, and the height of the first, which follows a block of the known chain."""
+    """The claimed chain's headers around the fork, and the height of the first, which follows a block of ours.
+
+    They reach the claimed one, or one above our tip where the claimed one is higher.
+    """
     top = min(claim.height, known.height + 1)
     step = 1
-    headers = [claim.header] if claim.height == top else await _fetch(link, top, claim.height, None)
+    headers = [claim.header] if claim.height == top else await _fetch(link, top, top, None)
     start = top
     while not _follows(known, start, headers[0]):
         if start <= known.base:
@@ -76,8 +85,13 @@ async def _walk_back(link: ElectrumLink, claim: TipClaim, known: HeaderWindow) -
 
 def _follows(known: HeaderWindow, height: int, header: bytes) -> bool:
     """Whether `header` is the known chain's at `height`, or could stand on its block below."""
-    here, below = known.at(height), known.at(height - 1)
-    return (here is not None and here.raw == header) or (below is not None and header[4:36] == below.hash)
+    below = known.at(height - 1)
+    return _is_at(known, height, header) or (below is not None and header[4:36] == below.hash)
+
+
+def _is_at(known: HeaderWindow, height: int, header: bytes) -> bool:
+    here = known.at(height)
+    return here is not None and here.raw == header
 
 
 async def _fetch(link: ElectrumLink, first: int, last: int, progress: Progress | None) -> list[bytes]:

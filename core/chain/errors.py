@@ -96,7 +96,8 @@ class CertificateChanged(ServerFailed):
 
     def __init__(self, *, host: str, port: int, expected: bytes, found: bytes) -> None:
         reason = f"its certificate is {found.hex()}, it was {expected.hex()}"
-        super().__init__(server=f"{host}:{port}", reason=reason, expected=expected.hex(), found=found.hex())
+        server = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        super().__init__(server=server, reason=reason, expected=expected.hex(), found=found.hex())
         self.host = host
         self.port = port
         self.expected = expected
@@ -123,6 +124,15 @@ class WrongChain(ServerFailed):
 
 class AllServersFailed(ChainUnavailable):
     """Several servers are known and none can be used; `reason` lists them with why."""
+
+
+class NoPracticeChain(LeydenError):
+    """The chain that was to be mined on is not the one inside the profile, on Bitcoin Core's kernel."""
+
+    def __init__(self, *, source: str) -> None:
+        super().__init__(source=source)
+        self.source = source
+        """What the platform coin is followed with instead; empty while the coin is not active."""
 
 
 class FaucetEmpty(LeydenError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,9 +13,6 @@ FLOOR_SAT_PER_KVB = 1000
 """The least that nodes relay; what is said of an estimate at or below it is this floor."""
 FLOOR_SAT_PER_KW = 253
 """The same per 1000 weight units, rounded up so that it is never below the relay floor (BOLT 2)."""
-BACKGROUND_BLOCKS = 12
-NORMAL_BLOCKS = 6
-HIGH_PRIORITY_BLOCKS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,10 @@ class FeeEstimates:
         )
 
 
-async def estimate_fees(source: ChainSource) -> FeeEstimates:
-    """Ask for background, normal and high priority; without `fees`, the floor of a source that answers.
+async def estimate_fees(
+    source: ChainSource, background: int = 12, normal: int = 6, high_priority: int = 1
+) -> FeeEstimates:
+    """Ask for each urgency by its blocks until confirmation; without `fees`, the floor of a source that answers.
 
     Raises ChainUnavailable.
     """
@@ -45,9 +46,20 @@ async def estimate_fees(source: ChainSource) -> FeeEstimates:
         await source.tip()
         return FeeEstimates(FLOOR_SAT_PER_KW, FLOOR_SAT_PER_KW, FLOOR_SAT_PER_KW, floor_only=True)
     fees = cast(FeeSource, source)
-    found = [await fees.fee_estimate(blocks) for blocks in (BACKGROUND_BLOCKS, NORMAL_BLOCKS, HIGH_PRIORITY_BLOCKS)]
-    background, normal, high_priority = (_per_kw(sat_per_kvb) for sat_per_kvb in found)
-    return FeeEstimates(background, normal, high_priority, floor_only=all(sat_per_kvb is None for sat_per_kvb in found))
+    found = await _each(fees, (background, normal, high_priority))
+    slow, middle, fast = (_per_kw(sat_per_kvb) for sat_per_kvb in found)
+    return FeeEstimates(slow, middle, fast, floor_only=all(sat_per_kvb is None for sat_per_kvb in found))
+
+
+async def _each(source: FeeSource, targets: Sequence[int]) -> list[int | None]:
+    """Asked in this order and all at once: a server may hold back each small answer for a second (ElectrumX does)."""
+    asked = [asyncio.ensure_future(source.fee_estimate(blocks)) for blocks in targets]
+    try:
+        return await asyncio.gather(*asked)
+    finally:
+        for each in asked:
+            each.cancel()
+        await asyncio.wait(asked)
 
 
 def _per_kw(sat_per_kvb: int | None) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from core.base.clock import Clock
@@ -15,6 +16,11 @@ from core.bolt.wire import ShortChannelId, WireError
 from core.channels.states import ACTIVE_STATES, ChannelState
 from core.storage.database import Database
 from core.storage.errors import DatabaseDamaged
+
+Progress = Callable[[int, int], None]
+"""Told records done and records in all."""
+_SLICE_RECORDS = 100
+"""About half a millisecond: short enough for the thread not to take the interpreter from the loop."""
 
 
 class Opener(StrEnum):
@@ -74,8 +80,10 @@ class ChannelRecords:
         self._records = {record.channel_id: record for record in records}
 
     @classmethod
-    async def open(cls, database: Database, clock: Clock) -> ChannelRecords:
-        """Read them all.
+    async def open(
+        cls, database: Database, clock: Clock, progress: Progress = lambda _done, _total: None
+    ) -> ChannelRecords:
+        """Read them all, while nobody writes any; `progress` is told how many of how many there are.
 
         Raises DatabaseDamaged, also when records were written once and the database that held them is lost: Lightning
         must not run then, for it would answer peers as if the channels did not exist.
@@ -84,14 +92,21 @@ class ChannelRecords:
             set_aside = database.damage.set_aside if database.damage is not None else None
             assert database.path is not None  # a database in memory never held anything before
             raise DatabaseDamaged(path=database.path, set_aside=set_aside, reason=database.restore_needed)
-        rows = await database.read(
-            lambda connection: connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM channels").fetchall()
+        total: int = await database.read(
+            lambda connection: connection.execute("SELECT count(*) FROM channels").fetchone()[0]
         )
+        records: list[ChannelRecord] = []
+        last: bytes | None = b""
         try:
-            return cls(database, clock, [_from_row(row) for row in rows])
+            while last is not None:
+                found, last = await database.read(partial(_read_slice, last))
+                records += found
+                if found:
+                    progress(len(records), max(total, len(records)))
         except (ValueError, WireError) as error:
             path = database.path or Path(":memory:")
             raise DatabaseDamaged(path=path, set_aside=None, reason=f"a channel record: {error}") from error
+        return cls(database, clock, records)
 
     def all(self) -> tuple[ChannelRecord, ...]:
         return tuple(self._records.values())
@@ -140,6 +155,16 @@ class ChannelRecords:
             unconfirmed=sum(height is None for _, height in heights),
             ahead=tuple(record for record, height in heights if height is not None and height > tip_height),
         )
+
+
+def _read_slice(after: bytes, connection: sqlite3.Connection) -> tuple[list[ChannelRecord], bytes | None]:
+    """The records whose channel ids follow `after`, and the last one's id; None with the last of all.
+
+    ValueError or WireError for what is none.
+    """
+    query = f"SELECT {', '.join(_COLUMNS)} FROM channels WHERE channel_id > ? ORDER BY channel_id LIMIT ?"
+    records = [_from_row(row) for row in connection.execute(query, (after, _SLICE_RECORDS))]
+    return records, records[-1].channel_id if len(records) == _SLICE_RECORDS else None
 
 
 def _to_column(value: object) -> object:

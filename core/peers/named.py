@@ -22,7 +22,8 @@ class NamedDialler:
 
     async def __call__(self, host: str, port: int) -> socket.socket:
         """A connected socket; OSError when there is none."""
-        onion = host.lower().endswith(".onion")
+        # With its dot at the end too, which says to a resolver that the name is whole.
+        onion = host.lower().rstrip(".").endswith(".onion")
         if self._config is not None and self._proxy is not None and (onion or self._config.always):
             # A circuit of its own for each server, as for each peer.
             return await self._proxy.open(f"{host}:{port}".encode(), Address(AddressKind.UNRESOLVED, host, port))

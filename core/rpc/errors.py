@@ -212,6 +212,15 @@ _say(
     lambda error: f"The practice chain can pay {error.spendable_sat} sat, not {error.asked_sat} sat",
 )
 
+_say(
+    chain.NoPracticeChain,
+    LIGHTNINGD,
+    lambda error: (
+        "There is no practice chain to mine on: the coin is "
+        + (f"followed with {error.source}" if error.source else "not active")
+    ),
+)
+
 _say(gossip.VerificationFailed, LIGHTNINGD, lambda error: f"Gossip cannot be verified: {error.reason}")
 
 _say(storage.ProfileLocked, LIGHTNINGD, lambda error: f"{error.path} is held by another process ({error.pid})")

@@ -12,6 +12,7 @@ from core.base.paths import ProfilePaths
 from core.base.settings import Settings
 from core.bolt.address import Address
 from core.bolt.networks import Network
+from core.chain.source import Tip
 from core.gossip.graph import Graph
 from core.gossip.importing import ImportReport
 from core.gossip.router import Router
@@ -73,6 +74,16 @@ class PeersFace(Protocol):
         """What is kept, oldest first, both directions."""
 
 
+class PracticeChain(Protocol):
+    """A chain that grows when it is told to; `core.chain.kernel.KernelChain` fills it, with the errors it documents."""
+
+    async def mine(self, blocks: int = 1) -> Tip:
+        """The tip, once they are there."""
+
+    async def pay(self, script_pubkey: bytes, amount_sat: int) -> bytes:
+        """The txid in wire order."""
+
+
 class NodeFace(Protocol):
     """What the commands ask of the node."""
 
@@ -129,6 +140,13 @@ class NodeFace(Protocol):
     @property
     def onion_address(self) -> Address | None:
         """Where Tor leads others to us; None when it does not."""
+
+    @property
+    def practice_chain(self) -> PracticeChain:
+        """Raises NoPracticeChain where the coin is not on the chain inside the profile."""
+
+    async def trust_certificate(self, server: str, fingerprint: bytes | None = None) -> bool:
+        """Forget what was remembered of this Electrum server; whether there was anything."""
 
     def rpc_bans(self) -> tuple[str, ...]:
         """Addresses that mmrpc hears no more, for wrong passwords."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, QTimer
@@ -9,13 +11,15 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from core.base.events import NodeState, NodeStateChanged, StepChanged, TaskChanged, TaskState
+from core.chain.errors import CertificateChanged
 from gui.activation.row import StepRow
 from gui.activation.running import RunningCard
 from gui.activation.steps import STATUSES, duration_words
 from gui.bridge import Bridge
+from gui.dialogs import ask, inform
 from gui.theme import COLUMN_WIDTH, SPACE_GROUP, SPACE_PAGE, SPACE_RELATED, Size, Theme
 from gui.widgets.basics import button, label, paragraph
-from gui.widgets.notice import Notice
+from gui.widgets.notice import Notice, Offers
 from gui.words import Remedy
 
 if TYPE_CHECKING:
@@ -23,6 +27,12 @@ if TYPE_CHECKING:
     from gui.tasks import WindowTasks
 
 TICK_MS = 100
+
+
+def _in_groups(fingerprint: bytes) -> str:
+    """SHA-256 for eyes: groups of four digits, half a line each."""
+    groups = fingerprint.hex(" ", 2).split(" ")
+    return "\n".join(" ".join(groups[at : at + 8]) for at in range(0, len(groups), 8))
 
 
 class _Page(QWidget):
@@ -36,13 +46,24 @@ class _Page(QWidget):
 class ActivationView(QScrollArea):
     """Follows the latest activation task; acts through `Node` alone."""
 
-    def __init__(self, node: Node, tasks: WindowTasks, bridge: Bridge, theme: Theme) -> None:
+    def __init__(
+        self,
+        node: Node,
+        tasks: WindowTasks,
+        bridge: Bridge,
+        theme: Theme,
+        other_source: Callable[[], object] | None = None,
+    ) -> None:
+        """`other_source` leads to where another chain source is chosen; without it that is said in words."""
         super().__init__()
         self._node, self._tasks, self._theme = node, tasks, theme
+        self._other_source = other_source or self._say_where_sources_stand
         self._task_id: int | None = None
         self._began: float | None = None
         self._outcome: TaskState | None = None
         self._cancelling = False
+        self._announced: set[str] = set()
+        """The statuses of this task; a program's own task has no platform coin among them."""
         self.setObjectName("activationView")
         self.setAccessibleName(self.tr("Node"))
         self.setWidgetResizable(True)
@@ -79,7 +100,9 @@ class ActivationView(QScrollArea):
                 self._begin(event.task_id)
             row = self.rows.get(event.status)
             if row is not None and event.task_id == self._task_id:
-                row.show_change(event, now, {Remedy.RETRY: self.start})
+                self._announced.add(event.status)
+                row.show_change(event, now, self._offers(event.error))
+        self._show_rows()
         if self._began is not None:
             # Steps run before the window is told of them; together they took no less than this.
             self._began = min(self._began, now - sum(row.took_s for row in self.rows.values()))
@@ -96,8 +119,45 @@ class ActivationView(QScrollArea):
             self._cancelling = False
         shown_in_row = any(row.failure for row in self.rows.values())
         if event.state is TaskState.ERROR and event.error is not None and not shown_in_row:
-            self._notice.show_error(event.error, {Remedy.RETRY: self.start}, always=(Remedy.RETRY,))
+            self._notice.show_error(event.error, self._offers(event.error), always=(Remedy.RETRY,))
         self._refresh()
+
+    def _show_rows(self) -> None:
+        first = next(iter(self.rows))
+        own = not self._announced or first in self._announced
+        self.rows[first].setVisible(own)
+        self._first_rule.setVisible(own)
+
+    def _offers(self, error: BaseException | None) -> Offers:
+        """What this view can do about a failure."""
+        offers = {Remedy.RETRY: self.start, Remedy.OTHER_SOURCE: self._other_source}
+        if isinstance(error, CertificateChanged):
+            offers[Remedy.TRUST_CERTIFICATE] = partial(self._ask_for_trust, error)
+        return offers
+
+    def _say_where_sources_stand(self) -> None:
+        words = self.tr(
+            "Leyden has no page for it yet outside its wizard. Change electrum-server, bitcoin-rpc or chain-source in "
+            "{path}, then start Leyden again."
+        )
+        title = self.tr("Another chain source")
+        self._tasks.start(inform(self, title, words.format(path=self._node.paths.config)))
+
+    def _ask_for_trust(self, error: CertificateChanged) -> None:
+        self._tasks.start(self._trust(error), failed=self._trust_failed)
+
+    async def _trust(self, error: CertificateChanged) -> None:
+        body = self.tr(
+            "Somebody between you and {server} could show this certificate as well. Trust it only if the operator says "
+            "that it is theirs, or the server is your own.\n\nBefore:\n{expected}\n\nNow:\n{found}"
+        ).format(server=error.server, expected=_in_groups(error.expected), found=_in_groups(error.found))
+        title = self.tr("Trust the server's new certificate?")
+        if await ask(self, title, body, self.tr("Trust the new one"), destructive=True):
+            await self._node.trust_certificate(error.server, error.found)
+            self.start()
+
+    def _trust_failed(self, error: BaseException) -> None:
+        self._notice.show_error(error, {})
 
     def show_node_state(self, event: NodeStateChanged) -> None:
         if event.state is NodeState.PROBLEM and event.error is not None and self._outcome is TaskState.OK:
@@ -112,6 +172,8 @@ class ActivationView(QScrollArea):
         self._notice.hide()
         for row in self.rows.values():
             row.reset()
+        self._announced = set()
+        self._show_rows()
 
     @property
     def _in_progress(self) -> bool:
@@ -152,6 +214,10 @@ class ActivationView(QScrollArea):
             return self.tr("What had been opened is closed again. Nothing of your node was changed.")
         if self._in_progress:
             return ""
+        if self._task_id is None and self._node.settings.no_activate:
+            words = self.tr("Leyden was told to wait (--no-activate). Start the node here{or_there}.")
+            there = self.tr(", or have a program do it at {address}").format(address=self._node.settings.mmrpc)
+            return words.format(or_there=there if self._node.settings.mmrpc else "")
         return self.tr("Starting it goes through these steps; you can stop at any of them.")
 
     def _tick(self) -> None:
@@ -185,6 +251,8 @@ class ActivationView(QScrollArea):
                 rule = QFrame()
                 rule.setProperty("kind", "rule")
                 steps.addWidget(rule)
+                if number == 1:
+                    self._first_rule = rule
             steps.addWidget(row)
         foot = QHBoxLayout()
         foot.setSpacing(SPACE_RELATED)

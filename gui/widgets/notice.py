@@ -16,6 +16,9 @@ from gui.words import Remedy, Words, action_words, words_for
 
 Offers = Mapping[Remedy, Callable[[], object]]
 """What the place where the failure is shown can do about it."""
+_ROWS = 3
+_ROW_EM = 35
+"""What buttons may take of a line; more would be clipped in the narrowest window that has a notice."""
 _PLAIN = (Remedy.RETRY, Remedy.USE_KEY_FILE, Remedy.ASK_AGAIN, Remedy.LOOK_AGAIN)
 """Shown as the primary button where they come first."""
 
@@ -32,8 +35,7 @@ class Notice(QFrame):
         self._body = paragraph("", theme)
         self._lines = paragraph("", theme, tone="muted")
         self._lines.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._buttons = QHBoxLayout()
-        self._buttons.setSpacing(SPACE_RELATED)
+        self._rows = [QHBoxLayout() for _ in range(_ROWS)]
         self._made: list[QPushButton] = []
         self._details = ""
         text = QVBoxLayout()
@@ -41,8 +43,10 @@ class Notice(QFrame):
         for part in (self._title, self._body, self._lines):
             text.addWidget(part)
         text.addSpacing(SPACE_INSIDE)
-        text.addLayout(self._buttons)
-        self._buttons.addStretch(1)
+        for line in self._rows:
+            line.setSpacing(SPACE_RELATED)
+            text.addLayout(line)
+            line.addStretch(1)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(SPACE_RELATED + 4, SPACE_RELATED + 4, SPACE_RELATED + 4, SPACE_RELATED + 4)
         layout.setSpacing(SPACE_RELATED + 4)
@@ -64,6 +68,10 @@ class Notice(QFrame):
         self.show_words(replace(words, actions=missing + words.actions), offers)
         self._details = f"{self.text}\n{type(error).__name__}: {error!s}"
 
+    def show_plainly(self) -> None:
+        """What is shown is no failure after all: its sign says so."""
+        self._glyph.show_icon("info", Role.ACCENT)
+
     def show_words(self, words: Words, offers: Offers, *, icon_name: str = "cross", role: Role = Role.ERROR) -> None:
         self._glyph.show_icon(icon_name, role)
         self._title.setText(words.title)
@@ -79,15 +87,23 @@ class Notice(QFrame):
 
     def _show_buttons(self, words: Words, offers: Offers) -> None:
         for made in self._made:
-            self._buttons.removeWidget(made)
+            for each in self._rows:
+                each.removeWidget(made)
             made.hide()
             made.deleteLater()
         self._made = []
+        line = place = taken = 0
         known = {Remedy.COPY_DETAILS: self._copy, **offers}
         for number, remedy in enumerate(remedy for remedy in words.actions if remedy in known):
             kind = "primary" if number == 0 and remedy in _PLAIN else ""
-            made = button(action_words(remedy), known[remedy], kind=kind, name=f"remedy-{remedy}")
-            self._buttons.insertWidget(number, made)
+            text = dict(words.named).get(remedy) or action_words(remedy)
+            made = button(text, known[remedy], kind=kind, name=f"remedy-{remedy}")
+            made.ensurePolished()
+            wide = made.sizeHint().width() + SPACE_RELATED
+            if taken and taken + wide > self._theme.em(_ROW_EM) and line < _ROWS - 1:
+                line, place, taken = line + 1, 0, 0
+            self._rows[line].insertWidget(place, made)
+            place, taken = place + 1, taken + wide
             self._made.append(made)
 
     def _dismiss_button(self) -> QToolButton:

@@ -17,7 +17,9 @@ from gui.wizard.page import WizardPage, buddy_label, card, say
 from gui.words import words_for
 
 COLUMNS = 4
+"""At most; fewer on a narrow screen, where a word would be cut."""
 MOST_WORDS = 24
+_COLUMN_EM = 10
 
 
 class WordsPage(WizardPage):
@@ -28,7 +30,10 @@ class WordsPage(WizardPage):
         self.title.setText(self.tr("Write these words down"))
         self.setAccessibleName(self.title.text())
         self.lead.setText(
-            self.tr("They are your key, and the only way back to it. They are shown this once and never again.")
+            self.tr(
+                "They are your key, and the only way back to it. They are shown this once and never again; words from "
+                "an earlier try are void."
+            )
         )
         frame, layout = card()
         self.grid = QGridLayout()
@@ -80,7 +85,8 @@ class WordsPage(WizardPage):
     def _show(self, draft: NewKey) -> None:
         self.context.secrets.draft = draft
         self._clear()
-        rows = -(-draft.count // COLUMNS)
+        columns = max(1, min(COLUMNS, self.width() // self.theme.em(_COLUMN_EM)))
+        rows = -(-draft.count // columns)
         for index, (cell, word) in enumerate(zip(self._cells, draft.words, strict=False)):
             self.grid.addWidget(cell, index % rows, index // rows)
             cell.word.setText(word)
@@ -135,6 +141,9 @@ class AskedPage(WizardPage):
         self.title.setText(self.tr("Three of your words, please"))
         self.setAccessibleName(self.title.text())
         self.lead.setText(self.tr("So that you know your paper is right before anything depends on it."))
+        # Above the fields: what it says of an answer is not about the places that are asked next.
+        self.verdict = paragraph("", self.theme, tone="muted")
+        self.column.addWidget(self.verdict)
         self.asked: tuple[int, ...] = ()
         self.fields: list[QLineEdit] = []
         self.labels: list[QLabel] = []
@@ -144,7 +153,6 @@ class AskedPage(WizardPage):
             field.setFont(self.theme.font(fixed=True))
             field.setMaximumWidth(self.theme.em(18))
             field.textEdited.connect(lambda _text: self._enable())
-            field.returnPressed.connect(self.check)
             name = buddy_label("", field, self.theme)
             self.fields.append(field)
             self.labels.append(name)
@@ -153,8 +161,6 @@ class AskedPage(WizardPage):
             pair.addWidget(name)
             pair.addWidget(field)
             self.column.addLayout(pair)
-        self.verdict = paragraph("", self.theme, tone="muted")
-        self.column.addWidget(self.verdict)
         self.check_button = button(self.tr("Check"), self.check, name="checkWords")
         line = row(self.check_button)
         line.addStretch(1)
@@ -169,6 +175,17 @@ class AskedPage(WizardPage):
         for field in self.fields:
             field.clear()
 
+    def take_enter(self) -> bool:
+        """From field to field, and from the last one the check."""
+        empty = next((field for field in self.fields if not field.text().strip()), None)
+        if self.machine.held.secret:
+            return False
+        if empty is None:
+            self.check()
+        else:
+            empty.setFocus()
+        return True
+
     def check(self) -> None:
         draft = self.context.secrets.draft
         if draft is None or not self.check_button.isEnabled():
@@ -176,7 +193,8 @@ class AskedPage(WizardPage):
         try:
             self.context.secrets.secret = draft.confirm([field.text() for field in self.fields])
         except WordsMistaken as error:
-            say(self.verdict, words_for(error).body, "warn")
+            words = words_for(error)
+            say(self.verdict, f"{words.title}. {words.body}", "warn")
             self._ask()
             return
         self.machine.hold(secret=True)

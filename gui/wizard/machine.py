@@ -88,7 +88,7 @@ class Entries:
     keystore: str = "keyring"
     chain: ChainKind = ChainKind.ELECTRUM
     servers: tuple[str, ...] = ()
-    """`HOST:PORT:s` or `HOST:PORT:t`."""
+    """`HOST:PORT:s` or `HOST:PORT:t`; empty for the network's well-known public ones."""
     rpc: str = ""
     """`HOST:PORT` of Bitcoin Core."""
     rpc_user: str = ""
@@ -296,9 +296,14 @@ def _address_fault(text: str) -> bool:
     return not host or port is None
 
 
+def _servers_fault(entries: Entries) -> bool:
+    """Who names none is served by well-known public ones, which the practice network has not."""
+    return any(map(server_fault, entries.servers)) or (not entries.servers and entries.network == "regtest")
+
+
 def _network(entries: Entries, _held: Held) -> tuple[Need, ...]:
     needs = []
-    if entries.chain is ChainKind.ELECTRUM and (not entries.servers or any(map(server_fault, entries.servers))):
+    if entries.chain is ChainKind.ELECTRUM and _servers_fault(entries):
         needs.append(Need.SERVERS)
     if entries.chain is ChainKind.BITCOIN_RPC:
         if _address_fault(entries.rpc):

@@ -101,6 +101,7 @@ class NetworkPage(WizardPage):
             self.machine.edit(chain=ChainKind.EMBEDDED)
         self._testing += 1
         self.notice.hide()
+        self.port_notice.hide()
         self._show()
         self.changed.emit()
 
@@ -117,6 +118,8 @@ class NetworkPage(WizardPage):
         if wrong:
             form = self.tr("“{text}” should be HOST:PORT:s with TLS, or HOST:PORT:t without.")
             say(self.server_hint, form.format(text=wrong[0][:60]), "warn")
+        elif not entries.servers and entries.network != "regtest":
+            say(self.server_hint, self.tr("One a line. Left empty, well-known public servers are asked."))
         else:
             say(self.server_hint, self.tr("One a line. With two or more, Leyden compares what they say."))
         self.port_line.setVisible(entries.listen)
@@ -142,11 +145,13 @@ class NetworkPage(WizardPage):
         if number == self._testing:
             self.test.setEnabled(True)
             self.notice.show_words(Words(self.tr("It works"), words), {}, icon_name="tick", role=Role.OK)
+            self.reveal_wanted.emit(self.notice)
 
     def _failed(self, number: int, error: Exception) -> None:
         if number == self._testing:
             self.test.setEnabled(True)
             self.notice.show_error(error, {Remedy.RETRY: self._test}, always=(Remedy.RETRY,))
+            self.reveal_wanted.emit(self.notice)
 
     def _check_port(self) -> None:
         port = listening_port(self.machine.entries)
@@ -170,11 +175,12 @@ class NetworkPage(WizardPage):
             raise error
         another = port + 1 if port < 65535 else 9735
         say(self.port_hint, self.tr("Port {port} cannot be used.").format(port=port), "error")
-        self.notice.show_error(
+        self.port_notice.show_error(
             error,
             {Remedy.RETRY: self._check_port, Remedy.OTHER_PORT: lambda: self._take_port(another)},
             always=(Remedy.OTHER_PORT,),
         )
+        self.reveal_wanted.emit(self.port_notice)
 
     def _take_port(self, port: int) -> None:
         self.port.setText(str(port))
@@ -265,3 +271,5 @@ class NetworkPage(WizardPage):
         layout.addWidget(buddy_label(self.tr("P&ort"), self.port, self.theme))
         layout.addLayout(line)
         layout.addWidget(self.port_hint)
+        self.port_notice = Notice(self.theme)
+        layout.addWidget(self.port_notice)

@@ -20,6 +20,8 @@ class WizardPage(QWidget):
 
     changed = Signal()
     """The machine knows something else now."""
+    reveal_wanted = Signal(QWidget)
+    """A part of the page is to be scrolled into view."""
 
     def __init__(self, context: Context, title: str, lead: str) -> None:
         super().__init__()
@@ -41,6 +43,10 @@ class WizardPage(QWidget):
 
     def leave(self) -> None:
         """The page is left, or the wizard closes: keep nothing secret on the screen."""
+
+    def take_enter(self) -> bool:
+        """Enter was pressed in a field: whether the page did something of its own with it."""
+        return False
 
     def minimumSizeHint(self) -> QSize:
         least = super().minimumSizeHint()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication
 
-from core.activation.sources import BitcoinRpc, Choice, Electrum, Embedded, SourceOpener
+from core.activation.sources import BitcoinRpc, Choice, Electrum, Embedded, PublicElectrum, SourceOpener
 from core.base.clock import Clock
 from core.base.events import EventBus
 from core.base.finish import finish
@@ -33,7 +33,7 @@ def choice_of(entries: Entries) -> Choice:
     """The chain source that was entered."""
     match entries.chain:
         case ChainKind.ELECTRUM:
-            return Electrum(entries.servers)
+            return Electrum(entries.servers) if entries.servers else PublicElectrum()
         case ChainKind.BITCOIN_RPC:
             file = Path(entries.rpc_secret_file).expanduser()
             password, cookie = (file, None) if entries.rpc_user else (None, file)

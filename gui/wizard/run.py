@@ -156,7 +156,9 @@ class WizardRun:
         attempt.callback(main.deleteLater)
         attempt.callback(main.close_now)
         attempt.push_async_callback(tasks.aclose)
-        view = ActivationView(node, tasks, main.bridge, self._theme)
+        view = ActivationView(
+            node, tasks, main.bridge, self._theme, other_source=lambda: self._wishes.put_nowait(_Wish.STOP)
+        )
         host(window.start, view)
 
         def note(event: TaskChanged) -> None:

@@ -10,7 +10,7 @@ from gui.theme import SPACE_GROUP, SPACE_RELATED
 from gui.widgets.basics import Elided, label
 from gui.widgets.notice import Notice
 from gui.wizard.context import Context
-from gui.wizard.machine import ChainKind, KeyPlan, listening_port
+from gui.wizard.machine import ChainKind, KeyPlan, PageId, listening_port
 from gui.wizard.page import WizardPage, card
 from gui.words import Remedy, words_for
 
@@ -66,8 +66,9 @@ class StartPage(WizardPage):
         offers = {Remedy.QUIT: self.quit_wanted.emit}
         for remedy in (Remedy.RETRY, Remedy.ASK_AGAIN, Remedy.LOOK_AGAIN):
             offers[remedy] = self.retry_wanted.emit
-        for remedy in (Remedy.USE_KEY_FILE, Remedy.RESTORE_WORDS):
-            offers[remedy] = self.key_wanted.emit
+        if PageId.KEY in self.machine.route:
+            for remedy in (Remedy.USE_KEY_FILE, Remedy.RESTORE_WORDS):
+                offers[remedy] = self.key_wanted.emit
         again = {Remedy.RETRY, Remedy.ASK_AGAIN, Remedy.LOOK_AGAIN} & set(words_for(error).actions)
         self.notice.show_error(error, offers, always=() if again else (Remedy.RETRY,))
         self.changed.emit()
@@ -80,7 +81,7 @@ class StartPage(WizardPage):
     def _chosen(self) -> list[tuple[str, str]]:
         entries = self.machine.entries
         chain = {
-            ChainKind.ELECTRUM: ", ".join(entries.servers),
+            ChainKind.ELECTRUM: ", ".join(entries.servers) or self.tr("well-known public Electrum servers"),
             ChainKind.BITCOIN_RPC: self.tr("Bitcoin Core at {address}").format(address=entries.rpc),
             ChainKind.EMBEDDED: self.tr("the practice chain inside Leyden"),
         }[entries.chain]
@@ -103,7 +104,11 @@ class StartPage(WizardPage):
             (self.tr("Chain from"), bounded(chain, 200)),
             (
                 self.tr("Listens"),
-                self.tr("on port {port}").format(port=port) if entries.listen else self.tr("no"),
+                self.tr("on port {port}").format(port=port)
+                if entries.listen
+                else self.tr("on this computer only")
+                if entries.network == "regtest"
+                else self.tr("no"),
             ),
         ]
 

@@ -70,7 +70,7 @@ def config_text(entries: Entries) -> str:
     if entries.color:
         values["color"] = entries.color.lower()
     values["chain-source"] = entries.chain.value
-    if entries.chain is ChainKind.ELECTRUM:
+    if entries.chain is ChainKind.ELECTRUM and entries.servers:
         values["electrum-server"] = list(entries.servers)
     elif entries.chain is ChainKind.BITCOIN_RPC:
         values["bitcoin-rpc"] = entries.rpc

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QVBoxLayout
+from PySide6.QtWidgets import QPushButton, QVBoxLayout
 
 from gui.theme import SPACE_GROUP, SPACE_INSIDE, SPACE_RELATED, Role
 from gui.widgets.basics import Glyph, button, label, paragraph, row
@@ -20,6 +20,8 @@ class WelcomePage(WizardPage):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, "", "")
+        self.first: QPushButton
+        """The way that most take: Enter takes it."""
         self.setAccessibleName(self.tr("Welcome"))
         self.title.setText(self.tr("Your node, on this computer"))
         self.lead.setText(self.tr("Leyden runs a Lightning node of your own and shows you what it does."))
@@ -71,6 +73,8 @@ class WelcomePage(WizardPage):
 
     def _way(self, plan: KeyPlan, text: str, sentence: str, kind: str) -> QVBoxLayout:
         go = button(text, lambda: self.begun.emit(plan), kind=kind, name=f"begin-{plan}")
+        if kind == "primary":
+            self.first = go
         go.setMinimumWidth(self.theme.em(13))
         go.setAccessibleDescription(sentence)
         words = paragraph(sentence, self.theme, tone="muted")

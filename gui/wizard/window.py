@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from PySide6.QtCore import Signal
-from PySide6.QtGui import QCloseEvent
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QKeyEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -29,7 +30,7 @@ from gui.wizard.page import WizardPage
 from gui.wizard.start import StartPage
 from gui.wizard.welcome import WelcomePage
 
-_HEIGHT_EM = 54
+_HEIGHT_EM = 62
 
 Save = Callable[[Machine], Awaitable[None]]
 """Keeps where the wizard is, for a restart."""
@@ -64,6 +65,7 @@ class WizardWindow(QWidget):
         self._lay_out()
         for page in self.pages.values():
             page.changed.connect(self._refresh)
+            page.reveal_wanted.connect(self._reveal)
         self.welcome.begun.connect(self._begin)
         self.start.retry_wanted.connect(self.start_asked)
         self.start.key_wanted.connect(self._to_key)
@@ -127,9 +129,18 @@ class WizardWindow(QWidget):
             page.setVisible(page is self.page)
         self._scroll.verticalScrollBar().setValue(0)
         self._refresh()
-        self._next.setFocus()
+        if self.page is self.welcome:
+            self.welcome.first.setFocus()
+        elif self._next.isEnabled():
+            self._next.setFocus()
+        else:
+            self.page.setFocus()
         self.page.enter()
         self._refresh()
+
+    def _reveal(self, part: QWidget) -> None:
+        # Once it is laid out: it has just been shown.
+        QTimer.singleShot(0, self, lambda: self._scroll.ensureWidgetVisible(part))
 
     def _refresh(self) -> None:
         machine = self._machine
@@ -140,7 +151,12 @@ class WizardWindow(QWidget):
             machine.page is not PageId.WELCOME and not self._starting and not (last and self.start.failed)
         )
         self._next.setText(self.tr("Start") if last else self.tr("Next"))
+        if self._next.hasFocus() and not (last or machine.can_next):
+            # Else Qt gives the focus to Back, and Enter would press it.
+            self.page.setFocus()
         self._next.setEnabled(last or machine.can_next)
+        if machine.page is PageId.ASKED and machine.can_next:
+            self._next.setFocus()
         self._cancel.setVisible(not self._starting)
         self._show_steps()
 
@@ -160,6 +176,20 @@ class WizardWindow(QWidget):
             step.setFont(self._theme.font(Size.CAPTION, bold=page is at))
             passed = passed and page is not at
             set_property(step, "tone", "accent" if page is at else "" if passed else "muted")
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter presses the button that has the focus, else does what the page asks for, else goes on.
+
+        A window that is no `QDialog` has no default button.
+        """
+        if event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            super().keyPressEvent(event)
+            return
+        focused = self.focusWidget()
+        if isinstance(focused, QPushButton):
+            focused.click()
+        elif not self.page.take_enter() and self._next.isVisible() and self._next.isEnabled():
+            self.go_next()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.page.leave()
@@ -216,13 +246,15 @@ class WizardWindow(QWidget):
         self._cancel.setToolTip(self.tr("Closes the window. What you entered is kept; words and passphrase are not."))
         self._back = button(self.tr("Back"), self.go_back, name="wizardBack")
         self._next = button(self.tr("Next"), self.go_next, kind="primary", name="wizardNext")
-        self._next.setDefault(True)
         self._unsaved = label("", self._theme, size=Size.CAPTION, tone="warn")
         line.addWidget(self._cancel)
         line.addWidget(self._unsaved)
         line.addStretch(1)
         line.addWidget(self._back)
         line.addWidget(self._next)
+        # Forward first: who tabs on from the last field does not mean to leave.
+        QWidget.setTabOrder(self._next, self._back)
+        QWidget.setTabOrder(self._back, self._cancel)
         return foot
 
 

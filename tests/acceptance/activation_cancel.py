@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from tests.acceptance.mmrpc_program import CANCEL, STATUS, Line, MmrpcLeyden
 BAR_MS = 200.0
 OTHERS_SHARE = 0.15
 """Of the moments, on each backend but ElectrumX: that one is slow, for it holds answers back to hide their sizes."""
-LANES = 6
-"""Processes at once on one backend."""
+LANES = {"electrumx": 8}
+"""Processes at once on one backend: only where nearly all the time is waiting."""
+POOL_THREADS = min(32, (os.cpu_count() or 1) + 4)
+"""Of asyncio's own pool, which makes them as they are needed and keeps them; more than these are left over."""
 MAX_TOO_LATE = 5
 """Times as many draws as moments that may come after the task had ended."""
 
@@ -56,9 +59,11 @@ class Sweep:
         self._chance = chance
         self._longest: dict[bool, float] = {}
         self.too_late = 0
+        self._at_first = held(leyden.pid)
+        self._most_threads = self._at_first.threads + POOL_THREADS
 
     async def warm_up(self) -> None:
-        """Whole activations of both kinds: how long they take, and threads of pools that stay are there."""
+        """Whole activations of both kinds: how long they take."""
         for own_start in (False, True):
             await self._prepare(own_start)
             began = time.monotonic()
@@ -72,6 +77,7 @@ class Sweep:
         """None when the task had ended before."""
         await self._prepare(own_start)
         before = await self._settled()
+        before = replace(before, listening=self._at_first.listening, threads=max(before.threads, self._most_threads))
         wrote = written(self._leyden.data_dir)
         after = self._chance.uniform(0.0, self._longest[own_start])
         task_id = await self._begin(own_start)
@@ -131,7 +137,7 @@ async def sweep(folder: Path, count: int, seed: int, graph_channels: int = GRAPH
     too_late = 0
     for name, wanted in _shares(count).items():
         async with backend(name, folder / name) as source:
-            lanes = min(LANES, wanted)
+            lanes = min(LANES.get(name, 1), wanted)
             async with asyncio.TaskGroup() as group:
                 running = [
                     group.create_task(
@@ -186,6 +192,7 @@ def _part(moments: list[Moment], too_late: int, count: int, seed: int) -> Part:
         "answered ms": _spread(sorted(moment.answered_ms for moment in moments)),
         "within the bar": sum(time_ms <= BAR_MS for time_ms in times),
         "left over": {name: sum(moment.left.get(name, 0) for moment in moments) for name in LEFT},
+        "threads that may be made and kept": f"{POOL_THREADS}, of asyncio's own pool; left over is what is beyond",
         "next activation Ok": sum(moment.again == "Ok" for moment in moments),
         "cancelled in": {status: sum(moment.status == status for moment in moments) for status in statuses},
         "by backend": {name: sum(moment.backend == name for moment in moments) for name in NAMES},

@@ -60,7 +60,7 @@ async def activation(folder: Path) -> Facts:
     """Eight statuses in order, the port that getinfo names is open, SIGTERM gives 0 and leaves no socket."""
     async with await InstalledLeyden.start(folder) as leyden:
         done = [line.split(":")[0] for line in leyden.lines() if ": done in" in line]
-        assert done == list(STATUSES), done
+        assert done == ["PlatformCoin", *STATUSES], done
         code, info = await leyden.cli("getinfo")
         assert code == 0
         assert info["id"] == leyden.node_id.hex()

@@ -71,6 +71,8 @@ class InstalledLeyden(Leyden):
             async with asyncio.timeout(DEADLINE_S * 2):
                 while len(replies) < len(calls):
                     reply = json.loads(await reader.readuntil(b"\n\n"))
+                    if reply["id"] is None:  # told to the connection, not to a request
+                        raise ProgramFailed(str(reply["error"]))
                     replies[reply["id"]] = reply
         finally:
             writer.close()

@@ -192,6 +192,10 @@ async def test_a_self_signed_certificate_is_pinned_and_another_one_is_refused(tm
                     pass
             assert caught.value.expected == pinned != caught.value.found
             assert again.get(place.host, place.port) == pinned
+            await again.forget(place.host, place.port)  # as the user decides, by `Node.trust_certificate`
+            async with source_of(impostor, pins=again) as source:
+                assert (await source.tip()).height == 1
+            assert again.get(place.host, place.port) == caught.value.found
 
 
 async def test_a_server_verified_by_an_authority_is_never_pinned_to_less(

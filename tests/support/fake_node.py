@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from core.activation.errors import NodeNotActive
 from core.base.events import (
@@ -26,11 +27,13 @@ from core.base.events import (
     TaskChanged,
     TaskState,
 )
+from core.base.paths import ProfilePaths
+from core.base.settings import Settings
 from core.bolt.address import Address, AddressKind
 from core.bolt.features import LEYDEN_FEATURES
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
-from core.peers.errors import CustomPeerNotConnected, CustomTypeEven, UnknownPeer
+from core.peers.errors import CustomPeerNotConnected, CustomTypeEven, NotBanned, UnknownPeer
 from core.peers.practice import PracticePeer
 from core.peers.reasons import CloseCode, closed_by_them, closed_by_us
 from core.peers.values import PeerInfo
@@ -190,6 +193,10 @@ class FakeNode:
         self.node_id = node_id(7)
         self.version = "0.1.0"
         self.key_location = "memory"
+        self.settings = Settings(no_activate=False)
+        self.paths = ProfilePaths(Path("/profiles"), network)
+        self.trusted: list[tuple[str, bytes | None]] = []
+        self.mmrpc: object | None = None
         self.state = NodeState.OFF
         self.lightning: FakeLightning | None = None
         self.fake_peers = FakePeers(self.bus, self.clock)
@@ -215,6 +222,15 @@ class FakeNode:
         self.cancelled += 1
         self.change_state(NodeState.OFF)
         self.bus.publish(TaskChanged(self.activations, TaskState.CANCELLED))
+
+    async def trust_certificate(self, server: str, fingerprint: bytes | None = None) -> None:
+        self.trusted.append((server, fingerprint))
+
+    def rpc_bans(self) -> tuple[str, ...]:
+        return ()
+
+    def lift_rpc_ban(self, address: str) -> None:
+        raise NotBanned(subject=address)
 
     def request_stop(self) -> None:
         self.stop_requests += 1

@@ -98,8 +98,8 @@ class Stage:
         """Give the present page what it needs."""
         shown = self.window.page
         if self.machine.page is PageId.IDENTITY:
-            shown.alias.setText("Wellenbrecher 🌊")  # type: ignore[attr-defined]
-            shown.alias.textEdited.emit("Wellenbrecher 🌊")  # type: ignore[attr-defined]
+            shown.alias.setText("Wellenbrecher Süd")  # type: ignore[attr-defined]
+            shown.alias.textEdited.emit("Wellenbrecher Süd")  # type: ignore[attr-defined]
             shown.swatches["17754A"].click()  # type: ignore[attr-defined]
         elif self.machine.page is PageId.WORDS:
             shown.written.setChecked(True)  # type: ignore[attr-defined]
@@ -129,7 +129,7 @@ async def identity(stage: Stage) -> None:
 async def identity_too_long(stage: Stage) -> None:
     await stage.to(PageId.IDENTITY)
     page = stage.window.page
-    page.alias.setText("Der Wellenbrecher an der Nordsee 🌊")  # type: ignore[attr-defined]
+    page.alias.setText("Der Wellenbrecher an der Süderelbe")  # type: ignore[attr-defined]
     page.alias.textEdited.emit(page.alias.text())  # type: ignore[attr-defined]
 
 
@@ -205,7 +205,7 @@ SCENES: tuple[Callable[[Stage], object], ...] = (
 
 async def paint(app: QApplication, folder: Path, wanted: list[str]) -> None:
     theme = Theme(app, ThemeChoice.LIGHT)
-    for choice in (ThemeChoice.LIGHT, ThemeChoice.DARK):
+    for choice, suffix in ((ThemeChoice.LIGHT, ""), (ThemeChoice.DARK, "-dark")):
         theme.choose(choice)
         for scene in SCENES:
             if wanted and scene.__name__ not in wanted:
@@ -217,7 +217,8 @@ async def paint(app: QApplication, folder: Path, wanted: list[str]) -> None:
             for _ in range(4):
                 app.processEvents()
                 await stage.settle()
-            stage.window.grab().save(str(folder / f"wizard-{scene.__name__}-{choice}.png"))
+            name = f"wizard-{scene.__name__.replace('_', '-')}{suffix}.png"
+            stage.window.grab().save(str(folder / name), quality=0)
             await stage.tasks.aclose()
             stage.window.close()
             stage.window.deleteLater()

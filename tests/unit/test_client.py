@@ -127,7 +127,8 @@ async def test_answers_are_printed_as_json_and_errors_end_with_1() -> None:
 async def test_help_is_shown_as_plain_lines_unless_json_is_wanted() -> None:
     async with served() as rpc:
         code, out, _ = await _run("--rpc-file", rpc.path, "help")
-        assert (code, out.splitlines()[2]) == (0, "connect id [host] [port]")
+        assert code == 0
+        assert "connect id [host] [port]" in out.splitlines()
         code, out, _ = await _run("--rpc-file", rpc.path, "-J", "help", "stop")
         assert json.loads(out)["help"][0]["command"] == "stop"
         code, out, _ = await _run("--rpc-file", rpc.path, "help", "stop")

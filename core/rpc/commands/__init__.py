@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.rpc.commands import connecting, helping, httpbans, messages, network, node, saved
+from core.rpc.commands import certificates, connecting, helping, httpbans, messages, network, node, practice, saved
 from core.rpc.commands.base import Command
 
 COMMANDS: dict[str, Command] = {
@@ -27,13 +27,16 @@ COMMANDS: dict[str, Command] = {
         network.LISTNODES,
         connecting.LISTPEERS,
         saved.LISTSAVEDPEERS,
+        practice.MINEPRACTICE,
         httpbans.MMRPCBANS,
         httpbans.MMRPCUNBAN,
         node.NOTIFICATIONS,
+        practice.PAYFAUCET,
         connecting.PING,
         messages.SENDCUSTOMMSG,
         saved.SETBAN,
         saved.SETPEER,
         node.STOP,
+        certificates.TRUSTCERTIFICATE,
     )
 }

@@ -13,6 +13,8 @@ from core.activation.errors import CoinAlreadyActive, CoinNeedsServers, NoSuchCo
 from core.activation.platform import PlatformCoin
 from core.activation.sources import Choice, Electrum, Embedded, bitcoin_rpc
 from core.base.serde import Field, boolean, nullable, sequence, string, struct
+from core.chain.electrum_protocol import parse_server
+from core.chain.errors import NoChainSource
 from core.channels.balance import decimal_text
 from core.rpc.errors import to_rpc_error
 from core.rpc.mmrpc.base import Context, Handler, LegacyError
@@ -33,7 +35,14 @@ def _server(value: object) -> str | None:
     fields = (Field("url", string), Field("protocol", nullable(string), None))
     read = struct(value, "ElectrumConnSettings", fields)
     tls = _TLS.get(read["protocol"] or "TCP")
-    return None if tls is None else f"{read['url']}:{tls}"
+    if tls is None:
+        return None
+    server = f"{read['url']}:{tls}"
+    try:
+        parse_server(server)
+    except ValueError:
+        raise LegacyError(f"legacy:104] {read['url']} is not HOST:PORT") from None
+    return server
 
 
 async def _enable(context: Context, request: object) -> object:
@@ -48,6 +57,9 @@ async def _enable_with(context: Context, ticker: str, choice: Choice) -> object:
         coin = await context.node.activator.enable(ticker, choice)
     except (NoSuchCoin, CoinAlreadyActive) as error:
         raise LegacyError(f"legacy:104] lp_coins:4300] {to_rpc_error(error).message}") from None
+    except NoChainSource as error:
+        words = f"no Bitcoin Core is set for {error.network} (bitcoin-rpc); `electrum` takes servers"
+        raise LegacyError(f"legacy:104] {words}") from None
     return {
         "result": "success",
         "balance": "0",

@@ -117,11 +117,12 @@ def _unexpected_protocol(error: activation.UnexpectedL2Protocol) -> Refusal:
 
 
 def _debug_protocol(protocol: Mapping[str, object]) -> str:
-    """As Rust's `{:?}` prints the enum: its name, and its fields when it has any."""
+    """As Rust's `{:?}` prints the enum: its name, and its fields when it has any, `platform` the first of them."""
     name, data = str(protocol.get("type")), protocol.get("protocol_data")
     if not isinstance(data, Mapping):
         return name
-    return f"{name} {{ {', '.join(f'{key}: {_debug(value)}' for key, value in data.items())} }}"
+    fields = sorted(data.items(), key=lambda item: item[0] != "platform")
+    return f"{name} {{ {', '.join(f'{key}: {_debug(value)}' for key, value in fields)} }}"
 
 
 def _debug(value: object) -> str:
@@ -272,7 +273,7 @@ _say(
         f"No such coin {error.ticker}",
         "lp_coins",
         "lp_coins:5070]",
-        {"coin": error.ticker},
+        error.ticker,
     ),
 )
 _say(

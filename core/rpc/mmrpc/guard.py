@@ -16,6 +16,8 @@ MAX_ADDRESSES = 1024
 """Of which attempts are remembered; those beyond share one count, so that no host of addresses gets round it."""
 _BEYOND = "beyond"
 MIN_PASSWORD_CHARACTERS = 8
+MAX_COMPOSED_CHARACTERS = 512
+"""Of a given password that is composed before it is compared: that takes a time of the square of its length."""
 
 
 def page_fault(host: str | None, origins: Collection[str], sent: Collection[str], site: str | None) -> str | None:
@@ -75,8 +77,9 @@ class RpcPassword:
 
     def matches(self, given: str) -> bool:
         """In a time that tells nothing of how much is right, nor of the length of ours."""
-        composed = unicodedata.normalize("NFC", given).encode(errors="surrogatepass")
-        return hmac.compare_digest(self._digest, hashlib.sha256(composed).digest())
+        if len(given) <= MAX_COMPOSED_CHARACTERS:
+            given = unicodedata.normalize("NFC", given)
+        return hmac.compare_digest(self._digest, hashlib.sha256(given.encode(errors="surrogatepass")).digest())
 
     def __repr__(self) -> str:
         return "RpcPassword()"

@@ -234,7 +234,8 @@ def _closed_channel(record: ChannelRecord, _height: int) -> dict[str, Any]:
         "counterparty_node_id": record.node_id.hex(),
         "funding_tx": record.funding_txid[::-1].hex(),
         "funding_value": record.funding_sat,
-        "funding_generated_in_block": record.funding_height,
+        # Left out where there is none, as upstream.
+        **({} if record.funding_height is None else {"funding_generated_in_block": record.funding_height}),
         "is_outbound": record.opener is Opener.LOCAL,
         "is_public": not record.private,
         "is_closed": True,

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -29,6 +30,7 @@ from core.wallet.passphrase import read_passphrase_file
 MAX_BODY_BYTES = 1 << 16
 BODY_TIMEOUT_S = 10.0
 MAX_CONNECTIONS = 64
+"""Open at once; one more takes the place of the oldest that has not sent a whole request."""
 LINGER_S = 1.0
 """How long what a refused client still sends is thrown away, so that it reads the refusal."""
 SHUTDOWN_S = 1.0
@@ -149,7 +151,8 @@ class MmrpcServer:
         if request.method != "POST":
             words = "rpc:244] Only POST requests are supported!"
             return _response(Reply(HTTPStatus.INTERNAL_SERVER_ERROR, legacy_failure(words)), shared)
-        return _response(await self._answer(value, request.remote or ""), shared)
+        with self._web.answering(request.protocol):
+            return _response(await self._answer(value, _client(request)), shared)
 
     async def _answer(self, value: object, address: str) -> Reply:
         """The reply; what was begun goes on when its client leaves, and ends with the node."""
@@ -160,8 +163,8 @@ class MmrpcServer:
 
     async def _stream(self, request: web.BaseRequest, shared: Mapping[str, str]) -> web.StreamResponse:
         try:
-            self._desk.check(request.headers.get(USERPASS_HEADER), request.remote or "")
-            with self._streams.open(_client_id(request)) as stream:
+            self._desk.check(request.headers.get(USERPASS_HEADER), _client(request))
+            with self._web.answering(request.protocol), self._streams.open(_client_id(request)) as stream:
                 response = web.StreamResponse(headers={**shared, "Content-Type": "text/event-stream"} | _PRIVATE)
                 await response.prepare(request)
                 with contextlib.suppress(ConnectionError):
@@ -177,12 +180,34 @@ class MmrpcServer:
 
 
 class _BoundedServer(web.Server):
-    """Lets go of a connection that is one too many."""
+    """Lets go of a connection when there is one too many, so that silent ones never keep the owner's out."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._answering: set[RequestHandler] = set()
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        if len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
+        if len(self.connections) <= MAX_CONNECTIONS:
+            return
+        # Oldest first. What was aborted in this turn of the loop still stands among them.
+        silent = (each for each in self.connections if each not in self._answering and _is_open(each))
+        surplus = next(silent, handler).transport
+        if surplus is not None:
+            surplus.abort()
+
+    @contextlib.contextmanager
+    def answering(self, handler: RequestHandler) -> Iterator[None]:
+        """Meanwhile this connection is kept: what it sent was a whole request."""
+        self._answering.add(handler)
+        try:
+            yield
+        finally:
+            self._answering.discard(handler)
+
+
+def _is_open(handler: RequestHandler) -> bool:
+    return handler.transport is not None and not handler.transport.is_closing()
 
 
 _TOO_LONG = f"A body has at most {MAX_BODY_BYTES} bytes, and comes within {BODY_TIMEOUT_S:g} s"
@@ -208,6 +233,12 @@ async def _read_body(request: web.BaseRequest) -> bytes | None:
         if len(body) > MAX_BODY_BYTES:
             return None
     return bytes(body)
+
+
+def _client(request: web.BaseRequest) -> str:
+    """Whose attempts are counted: all of 127.0.0.0/8 is one computer, and any of its users may send from all of it."""
+    address = request.remote or ""
+    return "127.0.0.1" if address.startswith("127.") else address
 
 
 def _client_id(request: web.BaseRequest) -> int:

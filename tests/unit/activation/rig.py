@@ -77,7 +77,7 @@ class Rig:
             open_graph=lambda progress: KeptGraph.open(
                 paths.gossip_store, network.chain_hash, self.bus, self.clock, progress
             ),
-            open_channels=lambda: ChannelRecords.open(self.database, self.clock),
+            open_channels=lambda progress: ChannelRecords.open(self.database, self.clock, progress),
             make_peers=self._make_peers,
             open_trusted=lambda: TrustedNodes.open(paths.folder / "trusted_nodes"),
             open_scorer=lambda: Scorer.open(paths.scorer),
@@ -93,8 +93,8 @@ class Rig:
         )
 
     def _noting(self, name: str, make):
-        async def noted():
-            made = await make()
+        async def noted(progress):
+            made = await make(progress)
             setattr(self, name, made)
             return made
 

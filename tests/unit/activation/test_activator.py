@@ -13,11 +13,12 @@ from core.activation.errors import L2AlreadyActivated, NodeNotActive, TaskNotFou
 from core.activation.params import LightningParams
 from core.activation.prepare import binds_of
 from core.activation.sources import Electrum, Embedded, PublicElectrum, chosen_source
-from core.activation.steps import PLATFORM_COIN, ActivationStep
-from core.base.events import NodeState, StepChanged, StepState, TaskState
+from core.activation.steps import OWN_START, PLATFORM_COIN, ActivationStep
+from core.base.events import NodeState, StepChanged, StepState, TaskChanged, TaskState
 from core.base.settings import Settings
 from core.bolt.networks import NETWORKS
 from core.chain.errors import ChainUnavailable, NoChainSource
+from tests.support.peers import until
 from tests.unit.test_node import ended, practice, started
 
 TICKER = "RBTC-segwit"
@@ -146,3 +147,22 @@ def test_the_settings_choose_the_source_and_none_is_made_up() -> None:
             chosen_source(settings, signet)
     with pytest.raises(NoChainSource):
         chosen_source(Settings(chain_source="electrum"), regtest)
+
+
+async def test_an_init_on_a_coin_that_is_there_has_no_row_of_the_platform_coin(home: Path) -> None:
+    """Told with each event of the task: a window shows the rows of the task at hand and waits for no other."""
+    async with started(practice(home)) as node:
+        tasks: list[TaskChanged] = []
+        rows: list[StepChanged] = []
+        node.bus.subscribe(TaskChanged, tasks.append)
+        node.bus.subscribe(StepChanged, rows.append)
+        assert await ended(node) is TaskState.OK
+        own = node.task_id
+        await node.deactivate()
+        inits = node.activator.init("RBTC-lightning", PARAMS)
+        await until(lambda: node.activator.lightning is not None)
+        for task_id, statuses in ((own, OWN_START), (inits, tuple(ActivationStep))):
+            mine = [event for event in tasks if event.task_id == task_id]
+            assert [event.state for event in mine] == [TaskState.IN_PROGRESS, TaskState.OK]
+            assert {event.statuses for event in mine} == {statuses}
+            assert tuple(dict.fromkeys(row.status for row in rows if row.task_id == task_id)) == statuses

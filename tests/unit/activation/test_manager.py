@@ -40,7 +40,7 @@ async def test_a_task_is_there_with_its_first_status_as_soon_as_it_is_started() 
     assert (status.state, status.status, status.result) == (TaskState.IN_PROGRESS, "ActivatingCoin", None)
     assert [row.status for row in desk.tasks.steps(task_id)] == list(ActivationStep)
     assert {row.state for row in desk.tasks.steps(task_id)} == {StepState.WAITING}
-    assert desk.told[0] == TaskChanged(task_id, TaskState.IN_PROGRESS)
+    assert desk.told[0] == TaskChanged(task_id, TaskState.IN_PROGRESS, None, tuple(ActivationStep))
     release.set()
     await settle()
     assert desk.tasks.status(task_id).result is True
@@ -75,7 +75,7 @@ async def test_steps_tell_their_state_detail_and_duration() -> None:
     assert (second.state, second.duration_s, str(second.error)) == (StepState.FAILED, 2, "no more")
     status = desk.tasks.status(task_id)
     assert (status.state, status.error, status.result) == (TaskState.ERROR, second.error, None)
-    assert desk.told[-2:] == [second, TaskChanged(task_id, TaskState.ERROR, second.error)]
+    assert desk.told[-2:] == [second, TaskChanged(task_id, TaskState.ERROR, second.error, STEPS)]
 
 
 async def test_progress_is_kept_at_once_and_told_ten_times_a_second_and_at_the_end() -> None:
@@ -117,7 +117,7 @@ async def test_a_cancel_returns_once_the_task_has_released_everything_and_the_nu
     await cancelling
     await again
     assert released
-    assert desk.told[-1] == TaskChanged(task_id, TaskState.CANCELLED)
+    assert desk.told[-1] == TaskChanged(task_id, TaskState.CANCELLED, None, STEPS)
     assert desk.tasks.steps(task_id)[0].state is StepState.CANCELLED
     for call in (desk.tasks.cancel(task_id), _status(desk.tasks, task_id)):
         with pytest.raises(TaskNotFound):
@@ -138,7 +138,7 @@ async def test_a_task_that_is_cancelled_before_its_first_turn_never_runs() -> No
     task_id = desk.tasks.start(work, STEPS)
     await desk.tasks.cancel(task_id)
     assert ran == []
-    assert desk.told[-1] == TaskChanged(task_id, TaskState.CANCELLED)
+    assert desk.told[-1] == TaskChanged(task_id, TaskState.CANCELLED, None, STEPS)
 
 
 @pytest.mark.parametrize("fails", [False, True])

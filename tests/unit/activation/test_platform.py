@@ -67,13 +67,15 @@ async def test_a_passive_coin_keeps_its_source_and_is_active_again_without_anoth
     coin = await platforms.enable(TICKER, opening(chain))
     platforms.make_passive(TICKER)
     assert (platforms.find(TICKER), platforms.tickers(), chain.closed) == (None, [], False)
-    with pytest.raises(NoSuchCoin):
-        platforms.make_passive(TICKER)
+    platforms.make_passive(TICKER)
+    assert (platforms.find(TICKER), chain.closed) == (None, False), "once more changes nothing"
     assert await platforms.enable(TICKER, opening(FeeChain())) is coin
     assert platforms.find(TICKER) is coin
     platforms.make_passive(TICKER)
     await platforms.disable(TICKER)
     assert chain.closed
+    with pytest.raises(NoSuchCoin):
+        platforms.make_passive(TICKER)
 
 
 async def test_closing_closes_every_source_and_one_that_opens_too_late(coins: Coins) -> None:

@@ -9,10 +9,12 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from core.activation.coins import ConfirmationTargets
 from core.activation.errors import TaskNotFound
 from core.activation.lightning import Lightning
 from core.activation.services import BackgroundServices
@@ -25,7 +27,7 @@ from core.peers.errors import ListenFailed
 from core.storage.database import Database
 from core.storage.errors import DatabaseDamaged, ProfileUnusable
 from tests.support.chains import FeeChain
-from tests.unit.activation.rig import FRIEND, Rig, make_rig
+from tests.unit.activation.rig import COIN, FRIEND, Rig, make_rig
 from tests.unit.channels.test_records import RECORD
 from tests.unit.gossip.stores import store
 
@@ -171,6 +173,16 @@ async def test_the_peer_manager_fails_on_a_list_of_trusted_nodes_that_is_none(tm
         (rig.paths.folder / "trusted_nodes").write_text('["02"]')
         await assert_fails(rig, ActivationStep.PEER_MANAGER, ProfileUnusable)
         assert (rig.paths.folder / "trusted_nodes").read_text() == '["02"]', "left as it is"
+
+
+async def test_fees_are_asked_for_by_the_coins_own_confirmation_targets(tmp_path: Path) -> None:
+    async with make_rig(tmp_path) as rig:
+        chain = FeeChain()
+        rig.use_chain(chain)
+        rig.overrides["coin"] = replace(COIN, targets=ConfirmationTargets(144, 20, 3))
+        lightning = await rig.run()
+        assert chain.asked == [144, 20, 3]
+        await lightning.aclose()
 
 
 async def test_getting_fees_fails_when_the_chain_dies(tmp_path: Path) -> None:

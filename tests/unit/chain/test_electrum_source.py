@@ -16,6 +16,7 @@ from core.base.events import EventBus
 from core.bolt.networks import NETWORKS
 from core.chain.electrum import QUIET_S, ElectrumServer, ElectrumSource, PinStore
 from core.chain.electrum_link import LONGEST_MESSAGE, REQUEST_S
+from core.chain.electrum_protocol import LARGEST_CHUNK
 from core.chain.errors import (
     ChainUnavailable,
     ServerBehind,
@@ -207,6 +208,25 @@ async def test_a_liar_among_several_is_left_out_and_never_asked_again() -> None:
             await clock.advance(QUIET_S / 4)
             assert await source.fee_estimate(6) == 10_000
         assert (len(liar.asked), len(liar.sessions)) == (asked, 1)
+
+
+async def test_a_height_without_end_is_found_out_at_its_first_headers() -> None:
+    script = Script(grown([GENESIS_HEADER], 5))
+    async with opened(script) as source:
+        asked = len(script.asked)
+        script.answers["blockchain.block.headers"] = lambda _start, count: {"hex": "00" * 80 * count}
+        await script.tell({"height": 2**31 - 1, "hex": "00" * 80})
+        await until(lambda: isinstance(source.failures.get(script.place), ServerLied))
+        assert len(script.asked) - asked < 4
+
+
+async def test_many_blocks_at_once_are_followed_piece_by_piece() -> None:
+    script = Script(grown([GENESIS_HEADER], 5))
+    async with opened(script) as source:
+        script.chain = grown(script.chain, 2 * LARGEST_CHUNK + 7)
+        await script.tell()
+        await until(lambda: source._known_tip().height == len(script.chain) - 1)
+        assert await source.header(len(script.chain) - 2) == script.chain[-2]
 
 
 async def test_a_branch_counts_only_with_more_work_and_is_told_with_its_fork() -> None:

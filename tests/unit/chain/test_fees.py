@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from core.base.events import EventBus
@@ -41,3 +43,25 @@ async def test_a_dead_source_gives_no_floor_either() -> None:
     for chain in (closed, dead):
         with pytest.raises(ChainUnavailable):
             await estimate_fees(chain)
+
+
+async def test_the_three_are_asked_at_once_and_none_is_left_when_one_fails() -> None:
+    class Together(FeeChain):
+        """Answers once all three are under way."""
+
+        under_way, all_there = 0, asyncio.Event()
+
+        async def fee_estimate(self, target_blocks: int) -> int | None:
+            self.under_way += 1
+            if self.under_way == 3:
+                self.all_there.set()
+            await self.all_there.wait()
+            if target_blocks == 6:
+                raise ChainUnavailable(reason="hung up")
+            await asyncio.Event().wait()
+            return None
+
+    before = asyncio.all_tasks()
+    with pytest.raises(ChainUnavailable, match="hung up"):
+        await estimate_fees(Together())
+    assert asyncio.all_tasks() == before

@@ -48,6 +48,28 @@ async def reopened(path: Path) -> tuple[Database, ChannelRecords]:
     return database, await ChannelRecords.open(database, ManualClock())
 
 
+async def test_many_are_read_in_slices_with_progress(path: Path) -> None:
+    database, records = await reopened(path)
+    many = [replace(UNCONFIRMED, channel_id=number.to_bytes(32, "big")) for number in range(250)]
+    for record in many:
+        await records.put(record)
+    told: list[tuple[int, int]] = []
+    again = await ChannelRecords.open(database, ManualClock(), lambda done, total: told.append((done, total)))
+    assert again.all() == tuple(many)
+    assert told == [(100, 250), (200, 250), (250, 250)]
+    for record in many[200:]:
+        await database.write(
+            lambda connection, one=record: connection.execute(  # type: ignore[misc]
+                "DELETE FROM channels WHERE channel_id = ?", (one.channel_id,)
+            )
+        )
+    told.clear()
+    again = await ChannelRecords.open(database, ManualClock(), lambda done, total: told.append((done, total)))
+    assert again.all() == tuple(many[:200])
+    assert told == [(100, 200), (200, 200)]
+    await database.aclose()
+
+
 async def test_records_are_there_after_a_restart(path: Path) -> None:
     database, records = await reopened(path)
     await records.put(RECORD)

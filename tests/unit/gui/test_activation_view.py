@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from core.base.events import NodeState, StepChanged, StepState, TaskChanged, TaskState
-from core.chain.errors import NoChainSource
+from core.chain.errors import (
+    AllServersFailed,
+    CertificateChanged,
+    NoChainSource,
+    ServerBehind,
+    ServerLied,
+    ServerRefused,
+    ServerStalled,
+    ServerUnreachable,
+    WrongChain,
+    WrongPassword,
+)
 from core.peers.errors import ListenFailed
 from gui.actions import ActionId
 from gui.activation.steps import STATUSES, duration_words, in_words
@@ -118,7 +130,7 @@ def test_a_failure_outside_any_step_is_shown_beneath(window: MainWindow, node: F
     node.activate()
     node.bus.publish(TaskChanged(1, TaskState.ERROR, NoChainSource(network="bitcoin")))
     window.bridge.flush()
-    assert "No chain source for bitcoin yet" in window.activation._notice.text
+    assert "No chain source is set for bitcoin" in window.activation._notice.text
     _button(window, "remedy-retry").click()
     assert node.activations == 2
 
@@ -200,3 +212,103 @@ def test_the_total_is_no_less_than_its_steps(window: MainWindow, node: FakeNode)
     node.bus.publish(TaskChanged(1, TaskState.OK))
     window.bridge.flush()
     assert _total(window) == "Total 900 ms"
+
+
+CHANGED = CertificateChanged(host="203.0.113.5", port=50002, expected=b"\x01" * 32, found=b"\x02" * 32)
+SERVER = "203.0.113.5:50002"
+REMEDIES = {"remedy-retry", "remedy-other_source", "remedy-copy_details"}
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "remedies"),
+    [
+        (ServerUnreachable(server=SERVER, reason="Connection refused"), "Connection refused", REMEDIES),
+        (ServerStalled(server=SERVER, timeout_s=10), "within 10 s", REMEDIES),
+        (ServerLied(server=SERVER, reason="no proof of work"), "no proof of work", REMEDIES),
+        (ServerRefused(server=SERVER, reason="busy"), "busy", REMEDIES),
+        (ServerBehind(server=SERVER, height=1, best_height=9), "behind", REMEDIES),
+        (CHANGED, "certificate has changed", REMEDIES | {"remedy-trust_certificate"}),
+        (WrongPassword(server=SERVER), "Wrong password", REMEDIES),
+        (WrongChain(server=SERVER, genesis=bytes(32)), "another network", REMEDIES),
+        (AllServersFailed(reason=f"{SERVER}: gone"), "No chain server", REMEDIES),
+        (NoChainSource(network="bitcoin"), "No chain source", {"remedy-retry", "remedy-other_source"}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_failure_of_the_chain_shows_in_its_row_with_its_remedies(
+    window: MainWindow, node: FakeNode, error: Exception, said: str, remedies: set[str]
+) -> None:
+    node.activate()
+    node.fail_step(STATUSES[0], error)
+    window.bridge.flush()
+    row = window.activation.rows[STATUSES[0]]
+    assert said in row.failure
+    assert {each.objectName() for each in row.findChildren(QPushButton)} == remedies
+
+
+@pytest.mark.qt_loop
+async def test_a_new_certificate_is_trusted_once_the_person_confirms_and_never_by_enter(
+    window: MainWindow, node: FakeNode
+) -> None:
+    node.activate()
+    node.fail_step(STATUSES[0], CHANGED)
+    window.bridge.flush()
+
+    async def asked() -> QMessageBox:
+        _button(window, "remedy-trust_certificate").click()
+        await asyncio.sleep(0)
+        return window.activation.findChildren(QMessageBox)[-1]
+
+    box = await asked()
+    assert "0202 0202" in box.informativeText()
+    assert box.defaultButton() is box.button(QMessageBox.StandardButton.Cancel)
+    box.defaultButton().click()
+    await _settle()
+    assert node.trusted == []
+    assert node.activations == 1
+    box = await asked()
+    next(each for each in box.buttons() if each.text() == "Trust the new one").click()
+    await _settle()
+    assert node.trusted == [(SERVER, CHANGED.found)]
+    assert node.activations == 2
+
+
+async def _settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.qt_loop
+async def test_where_another_source_is_set_is_said(window: MainWindow, node: FakeNode) -> None:
+    node.activate()
+    node.fail_step(STATUSES[0], NoChainSource(network="bitcoin"))
+    window.bridge.flush()
+    _button(window, "remedy-other_source").click()
+    await asyncio.sleep(0)
+    (box,) = window.activation.findChildren(QMessageBox)
+    assert "config.toml" in box.informativeText()
+    box.accept()
+    await _settle()
+
+
+def test_a_node_that_was_told_to_wait_says_so_and_offers_to_start(window: MainWindow, node: FakeNode) -> None:
+    node.settings = dataclasses.replace(node.settings, no_activate=True, mmrpc="127.0.0.1:7783")
+    window.activation._refresh()
+    assert "--no-activate" in window.activation._lead.text()
+    assert "127.0.0.1:7783" in window.activation._lead.text()
+    assert _button(window, "startNode").isVisible()
+    assert node.activations == 0
+
+
+def test_a_programs_task_shows_its_own_rows(window: MainWindow, node: FakeNode) -> None:
+    node.activate()
+    for status in STATUSES[1:]:
+        node.step(status, StepState.WAITING)
+    window.bridge.flush()
+    shown = [row.status for row in window.activation.rows.values() if row.isVisible()]
+    assert shown == list(STATUSES[1:])
+    node.activate()
+    for status in STATUSES:
+        node.step(status, StepState.WAITING)
+    window.bridge.flush()
+    assert all(row.isVisible() for row in window.activation.rows.values())

@@ -29,7 +29,7 @@ from gui.keys import KeysDialog
 from gui.tasks import WindowTasks
 from gui.theme import Theme
 from gui.window import MainWindow
-from tests.support.fake_node import FakeNode, node_id
+from tests.support.fake_node import node_id
 
 pytestmark = pytest.mark.qt_loop
 
@@ -226,12 +226,10 @@ async def test_bans_are_listed_and_lifted_and_hidden_without_mmrpc(desk: Callabl
     assert not at.dialog.no_bans.isHidden()
 
 
-async def test_the_window_opens_it_and_locks_from_it(window: MainWindow, node: FakeNode) -> None:
+async def test_the_window_opens_it_and_locks_from_it(window: MainWindow) -> None:
     class Guarded(FakeKeys):
         def lock(self) -> None: ...
 
-    node.settings = SimpleNamespace(passphrase_file=None)  # type: ignore[attr-defined]
-    node.mmrpc, node.rpc_bans = None, tuple  # type: ignore[attr-defined]
     window.guard(Guarded(), WindowTasks(), 0)  # type: ignore[arg-type]
     window.actions_table[ActionId.KEYS].trigger()
     dialog = window.findChild(KeysDialog)

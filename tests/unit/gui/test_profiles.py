@@ -132,3 +132,27 @@ async def test_a_new_profile_meets_the_wizard_unless_flags_say_no(
     await made.aclose()
     made.raise_failure()
     assert not is_shown(WizardWindow)
+
+
+@pytest.mark.qt_loop
+async def test_a_session_that_was_told_to_wait_starts_nothing_by_itself(
+    tmp_path: Path, theme: Theme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resolve(data_dir: Path, network: str) -> Settings:
+        options = ["--offline", "--keystore", "memory", "--no-activate", "--data-dir", str(data_dir)]
+        return parse_arguments([*options, "--network", network])
+
+    monkeypatch.setattr("gui.session.Theme", lambda _qt: theme)
+    nodes: list[Node] = []
+    monkeypatch.setattr("gui.session.Node", lambda settings: nodes.append(Node(settings)) or nodes[-1])
+    app = App(qt=QApplication.instance(), crash=App(keep_faults=lambda _folder: None), request_stop=lambda: None)
+    session = _Session(app, resolve(tmp_path, "regtest"), resolve)
+    session.begin()
+    await until(lambda: nodes and is_shown(MainWindow))
+    window = shown(MainWindow)
+    assert nodes[0].task_id is None
+    assert "--no-activate" in window.activation._lead.text()  # type: ignore[attr-defined]
+    window.activation._start.click()  # type: ignore[attr-defined]
+    await until(lambda: nodes[0].state is NodeState.RUNNING)
+    await session.aclose()
+    session.raise_failure()

@@ -171,7 +171,8 @@ def test_a_key_file_wants_a_passphrase_and_forgets_it_with_the_choice() -> None:
 @pytest.mark.parametrize(
     ("changes", "needs"),
     [
-        ({}, (Need.SERVERS,)),
+        ({}, ()),
+        ({"network": "regtest"}, (Need.SERVERS,)),
         ({"servers": (SERVER,)}, ()),
         ({"servers": ("[2001:db8::1]:50001:t",)}, ()),
         ({"servers": (SERVER, "nonsense")}, (Need.SERVERS,)),

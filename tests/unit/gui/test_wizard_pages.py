@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import shiboken6
-from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QPushButton, QRadioButton, QSpacerItem, QWidget
 
 from core.chain.errors import ServerUnreachable
@@ -17,6 +18,8 @@ from core.wallet.errors import KeyNotSaved, KeyringLocked, NoUsableKeyring
 from core.wallet.keystore import KeyStoreStatus
 from gui.theme import Theme
 from gui.wizard.clipboard import CLEARED_AFTER_MS, ClipboardGuard
+from gui.wizard.key import KeyPage
+from gui.wizard.key_words import AskedPage
 from gui.wizard.machine import ChainKind, KeyPlan, PageId
 from tests.support.wizard_preview import SERVER, Stage
 
@@ -103,6 +106,60 @@ async def test_a_wrong_word_is_named_by_its_place_and_others_are_asked(stage: St
 
 
 @on_stage
+async def test_enter_takes_the_first_way_and_goes_on_from_a_field(stage: Stage) -> None:
+    QTest.keyClick(stage.window.focusWidget(), Qt.Key.Key_Return)
+    await stage.settle()
+    assert stage.machine.page is PageId.IDENTITY
+    QTest.keyClick(stage.window.page.alias, Qt.Key.Key_Return)  # type: ignore[attr-defined]
+    await stage.settle()
+    assert stage.machine.page is PageId.KEY
+
+
+@on_stage
+async def test_enter_does_not_go_back_where_the_way_on_is_barred(stage: Stage) -> None:
+    stage.keys.status = NO_KEYRING
+    await stage.to(PageId.KEY)
+    assert not enabled(stage, "wizardNext")
+    QTest.keyClick(stage.window.focusWidget(), Qt.Key.Key_Return)
+    assert stage.machine.page is PageId.KEY
+
+
+@on_stage
+async def test_enter_does_not_leave_while_the_words_are_shown(stage: Stage) -> None:
+    stage.keys.status = NO_KEYRING
+    await stage.to(PageId.KEY)
+    page = stage.window.page
+    assert isinstance(page, KeyPage)
+    for field in (page.first, page.second):
+        field.setFocus()
+        QTest.keyClicks(field, "correct horse battery")
+    QTest.keyClick(page.second, Qt.Key.Key_Return)
+    await stage.settle()
+    assert stage.machine.page is PageId.WORDS
+    QTest.keyClick(stage.window.focusWidget(), Qt.Key.Key_Return)
+    assert stage.machine.page is PageId.WORDS
+    assert stage.window.isVisible()
+
+
+@on_stage
+async def test_enter_goes_from_answer_to_answer_then_checks_then_goes_on(stage: Stage) -> None:
+    await stage.to(PageId.ASKED)
+    page, draft = stage.window.page, stage.context.secrets.draft
+    assert isinstance(page, AskedPage)
+    assert draft is not None
+    words = draft._held().secret.split(" ")
+    for place, field in zip(page.asked, page.fields, strict=True):
+        assert stage.window.focusWidget() is field
+        assert not stage.machine.held.secret
+        QTest.keyClicks(field, words[place - 1])
+        QTest.keyClick(field, Qt.Key.Key_Return)
+    assert stage.machine.held.secret
+    assert stage.machine.page is PageId.ASKED, "that they are right is seen before the page goes"
+    QTest.keyClick(stage.window.focusWidget(), Qt.Key.Key_Return)
+    assert stage.machine.page is PageId.NETWORK
+
+
+@on_stage
 async def test_without_a_keyring_the_file_is_chosen_and_the_reason_said(stage: Stage) -> None:
     stage.keys.status = NO_KEYRING
     await stage.to(PageId.KEY)
@@ -149,7 +206,11 @@ async def test_an_unknown_word_is_named_by_its_place(stage: Stage) -> None:
 @on_stage
 async def test_the_test_button_says_what_answered_and_what_failed(stage: Stage) -> None:
     await stage.to(PageId.NETWORK)
-    assert not enabled(stage, "testChain"), "no server yet"
+    stage.window.page.servers.setPlainText("nonsense")  # type: ignore[attr-defined]
+    assert not enabled(stage, "testChain")
+    stage.window.page.servers.setPlainText("")  # type: ignore[attr-defined]
+    assert enabled(stage, "testChain"), "the public ones"
+    assert "public servers are asked" in texts(stage.window.page)
     stage.answer()
     stage.press("testChain")
     await stage.settle()
@@ -183,7 +244,7 @@ async def test_a_taken_port_offers_the_next_one(stage: Stage) -> None:
     stage.window.page.listen.click()  # type: ignore[attr-defined]
     stage.press("checkPort")
     await stage.settle()
-    assert "taken" in stage.window.page.notice.text  # type: ignore[attr-defined]
+    assert "taken" in stage.window.page.port_notice.text  # type: ignore[attr-defined]
     stage.press("remedy-other_port")
     await stage.settle()
     assert stage.machine.entries.port == "9736"

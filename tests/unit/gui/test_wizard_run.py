@@ -15,6 +15,7 @@ from core.base.events import NodeState
 from core.base.settings import Settings, parse_arguments
 from core.wallet.secret import Secret
 from core.wallet.service import KeyService
+from gui.activation.row import StepRow
 from gui.profiles import list_profiles
 from gui.theme import Theme
 from gui.wizard.machine import ChainKind, KeyPlan, PageId
@@ -229,3 +230,22 @@ async def test_a_new_key_is_shown_once_asked_back_and_then_kept(home: Path, them
     kept: Secret = await service.restore(" ".join(words))
     assert node.node_id == await service.node_id_of(kept)
     await person.owned.aclose()
+
+
+async def test_a_dead_chain_server_shows_in_its_row_and_leads_back_to_the_servers(home: Path, theme: Theme) -> None:
+    person = Person(home, theme)
+    await person.restore_into_a_file()
+    dead = "127.0.0.1:1:t"  # nobody listens on port 1
+    person.window._machine.edit(chain=ChainKind.ELECTRUM, servers=(dead,))
+    await person.press("wizardNext")
+    await person.until(lambda: any(each.failure for each in person.window.findChildren(StepRow)))
+    (row,) = [each for each in person.window.findChildren(StepRow) if each.failure]
+    assert row.status == "PlatformCoin"
+    assert "No connection to the chain server" in row.failure
+    await person.press("remedy-other_source")
+    await person.until(lambda: person.page() is PageId.NETWORK)
+    assert person.window._machine.entries.servers == (dead,)
+    assert person.window._machine.entries.plan is KeyPlan.KEPT, "its key is stored by now, and is not made again"
+    person.window.close()
+    await person.until(person.going.done)
+    assert person.going.result() is None

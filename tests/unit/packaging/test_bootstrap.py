@@ -97,9 +97,7 @@ def test_endurance_runs_all_or_one_and_ends_as_the_worst(
 
 
 def test_every_endurance_run_that_is_named_can_be_run(bootstrap: ModuleType) -> None:
-    with pytest.raises(
-        bootstrap.NotPossible, match=r"no endurance run 'sleep'; there are gossip_store, host"
-    ):
+    with pytest.raises(bootstrap.NotPossible, match=r"no endurance run 'sleep'; there are gossip_store, host"):
         bootstrap.endurance(["sleep"])
     for name in bootstrap.ENDURANCE:
         assert "def main(" in (ROOT / "tests" / "endurance" / f"{name}.py").read_text()

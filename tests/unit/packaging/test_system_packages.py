@@ -103,4 +103,4 @@ def test_a_program_that_is_not_on_the_path_is_missing(
     monkeypatch.setenv("PATH", str(found.parent))
     missing = system.programs_missing()
     assert "electrum" not in missing
-    assert {"gnome-keyring", "xvfb", "xdotool", "nodejs", "npm", "dbus-daemon"} == missing
+    assert {"gnome-keyring", "xvfb", "xdotool", "nodejs", "npm", "dbus-daemon", "curl"} == missing

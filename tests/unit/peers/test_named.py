@@ -38,8 +38,9 @@ async def test_without_need_for_the_proxy_it_is_direct_and_an_onion_name_is_neve
             assert connection.getpeername() == ("127.0.0.1", port)
             connection.close()
         assert double.asked == []
-        with guard(monkeypatch) as past, pytest.raises(OSError, match="by a proxy alone"):
-            await NamedDialler(None)(ONION, 50002)
-        assert past.resolved == []
+        for name in (ONION, ONION.upper(), f"{ONION}."):
+            with guard(monkeypatch) as past, pytest.raises(OSError, match="by a proxy alone"):
+                await NamedDialler(None)(name, 50002)
+            assert past.resolved == []
     with pytest.raises(ConnectionRefusedError):
         await NamedDialler(None)("127.0.0.1", port)

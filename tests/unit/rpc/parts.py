@@ -18,6 +18,9 @@ from core.base.settings import Settings
 from core.bolt.address import Address
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
+from core.chain.errors import NoPracticeChain
+from core.chain.kernel import KernelChain
+from core.chain.regtest import RegtestChain
 from core.gossip.graph import Graph
 from core.gossip.importing import ImportReport
 from core.gossip.router import Router
@@ -56,6 +59,8 @@ class SmallNode:
         self.stop_requested = asyncio.Event()
         self.activations = 0
         self.attempts = Attempts()
+        self.chain: RegtestChain | KernelChain | None = None
+        self.certificates = {"known.test:50002"}
         self.graph = Graph(self.network.chain_hash)
         self.router = Router(self.graph, None, self.clock)
         self.imported: list[Path] = []
@@ -76,6 +81,18 @@ class SmallNode:
         if not self.active:
             raise NodeNotActive
         return self.manager
+
+    @property
+    def practice_chain(self) -> RegtestChain | KernelChain:
+        """Headers alone, unless a test wants money."""
+        if self.chain is None:
+            raise NoPracticeChain(source="")
+        return self.chain
+
+    async def trust_certificate(self, server: str, fingerprint: bytes | None = None) -> bool:
+        known = server in self.certificates
+        self.certificates.discard(server)
+        return known
 
     async def import_gossip_store(self, path: Path, progress: Progress) -> ImportReport:
         self.imported.append(path)
@@ -165,9 +182,11 @@ async def served(
         node = SmallNode(Path(folder), active=active, clock=clock, **settings)
         if listen:
             await node.manager.listen(["127.0.0.1:0"])
+        node.chain = await RegtestChain.open(None, node.bus, node.clock)
         server = await RpcServer.start(node, node.paths.socket)
         try:
             yield Served(node, server)
         finally:
             await server.aclose()
             await node.manager.aclose(flush_timeout_s=0)
+            await node.chain.aclose()

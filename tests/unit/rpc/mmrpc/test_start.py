@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from pathlib import Path
@@ -11,6 +12,7 @@ import aiohttp
 import pytest
 
 from core.base.settings import SettingInvalid, Settings, parse_arguments
+from core.rpc.mmrpc.base import Context
 from core.rpc.mmrpc.face import MmNode
 from core.rpc.mmrpc.server import MAX_CONNECTIONS, MmrpcServer
 from tests.unit.rpc.mmrpc.parts import PASSWORD, STATUS, SmallNode, served
@@ -112,12 +114,43 @@ def test_it_is_off_by_default_and_an_origin_is_taken_as_browsers_write_it() -> N
     assert parse_arguments(["--mmrpc-origin", "http://localhost:3000"], {}).mmrpc_origin == ("http://localhost:3000",)
 
 
-async def test_connections_are_bounded() -> None:
+async def _silent(port: int, sent: bytes = b"") -> asyncio.StreamWriter:
+    """A connection that sends this and no more."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    return writer
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST / HT", b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"]
+)
+async def test_connections_are_bounded_and_those_that_ask_nothing_keep_nobody_out(sent: bytes) -> None:
     async with served() as rpc:
-        idle = [socket.create_connection(("127.0.0.1", rpc.server.port)) for _ in range(MAX_CONNECTIONS)]
+        silent = [await _silent(rpc.server.port, sent) for _ in range(2 * MAX_CONNECTIONS)]
         try:
-            with pytest.raises(aiohttp.ClientError):
-                await rpc.call(STATUS, [0])
+            assert (await rpc.call(STATUS, [0]))[1]["error_type"] == "NoSuchTask"
+            assert rpc.server.connections <= MAX_CONNECTIONS
         finally:
-            for each in idle:
-                each.close()
+            for each in silent:
+                each.transport.abort()
+
+
+async def test_a_request_that_is_being_answered_keeps_its_connection() -> None:
+    begun, end = asyncio.Event(), asyncio.Event()
+
+    async def method(_context: Context, _params: object) -> object:
+        begun.set()
+        await end.wait()
+        return "done"
+
+    async with served({"slow": method}) as rpc:
+        asked = asyncio.create_task(rpc.call("slow"))
+        await begun.wait()
+        silent = [await _silent(rpc.server.port) for _ in range(MAX_CONNECTIONS + 9)]
+        try:
+            assert (await rpc.call(STATUS, [0]))[1]["error_type"] == "NoSuchTask"
+            end.set()
+            assert (await asked)[1]["result"] == "done"
+        finally:
+            for each in silent:
+                each.transport.abort()

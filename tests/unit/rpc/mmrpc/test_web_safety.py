@@ -6,11 +6,21 @@ import hashlib
 import hmac
 import json
 import logging
+import unicodedata
 from unittest import mock
 
+import aiohttp
 import pytest
 
-from core.rpc.mmrpc.guard import ATTEMPTS, MAX_ADDRESSES, Attempts, RpcPassword, page_fault, password_fault
+from core.rpc.mmrpc.guard import (
+    ATTEMPTS,
+    MAX_ADDRESSES,
+    MAX_COMPOSED_CHARACTERS,
+    Attempts,
+    RpcPassword,
+    page_fault,
+    password_fault,
+)
 from tests.unit.rpc.mmrpc.parts import PASSWORD, STATUS, served
 
 PAGE = "http://localhost:3000"
@@ -150,3 +160,26 @@ def test_attempts_are_counted_by_address_and_their_memory_is_bounded() -> None:
     (banned,) = attempts.banned()
     assert attempts.lift(banned)
     assert attempts.banned() == ()
+
+
+async def test_every_address_of_this_computer_has_the_same_attempts() -> None:
+    async with served() as rpc:
+        for number in range(1, ATTEMPTS + 1):
+            connector = aiohttp.TCPConnector(local_addr=(f"127.0.0.{number}", 0))
+            wrong = {**REQUEST, "userpass": "x"}
+            async with aiohttp.ClientSession(connector=connector) as http, http.post(rpc.url, json=wrong) as response:
+                assert (await response.json())["error_data"]["error_data"] == ATTEMPTS - number
+        assert rpc.server.attempts.banned() == ("127.0.0.1",)
+
+
+def test_a_long_password_takes_no_time_of_its_square() -> None:
+    with mock.patch.object(unicodedata, "normalize", wraps=unicodedata.normalize) as normalize:
+        assert not RpcPassword(PASSWORD.encode()).matches("a" + "\u0301\u0316" * 15_000)
+        assert RpcPassword("\u00e9".encode()).matches("e\u0301")
+    assert max(len(call.args[1]) for call in normalize.call_args_list) <= MAX_COMPOSED_CHARACTERS
+
+
+async def test_a_number_beyond_all_others_is_a_bad_request() -> None:
+    async with served() as rpc:
+        status, body = await rpc.post(b'{"mmrpc":"2.0","method":"x","id":%s}' % (b"9" * 4000))
+        assert (status, body["error_type"]) == (400, "InvalidRequest")

@@ -144,6 +144,7 @@ async def test_disabled_and_enabled_again_it_has_the_same_address_and_the_platfo
         _, body = await web.legacy("disable_coin", coin="RBTC-segwit")
         assert body == {"result": {"coin": "RBTC-segwit", "cancelled_orders": [], "passivized": True}}
         assert web.node.active, "what stands on it goes on"
+        assert await web.legacy("disable_coin", coin="RBTC-segwit") == (200, body), "passive as it is"
         assert (await web.legacy("my_balance", coin="RBTC-segwit"))[0] == 500
         await web.legacy("disable_coin", coin="RBTC-lightning")
         assert error_of(await web.init())[1] == "PlatformCoinIsNotActivated", "passive is not active"
@@ -151,6 +152,14 @@ async def test_disabled_and_enabled_again_it_has_the_same_address_and_the_platfo
         assert body["result"]["passivized"] is False
         status, body = await web.legacy("disable_coin", coin="RBTC-segwit")
         assert (status, "No such coin: RBTC-segwit" in body["error"]) == (500, True)
+
+
+async def test_what_cannot_be_a_source_is_refused_in_words_that_say_which(home: Path) -> None:
+    async with served(home, network="testnet") as web:
+        status, body = await web.legacy("electrum", coin="tBTC-segwit", servers=[{"url": "nowhere"}])
+        assert (status, "nowhere is not HOST:PORT" in body["error"]) == (500, True), body
+        status, body = await web.legacy("enable", coin="tBTC-segwit")
+        assert (status, "no Bitcoin Core is set for testnet" in body["error"]) == (500, True), body
 
 
 async def test_force_takes_lightning_down_with_its_platform(home: Path) -> None:
@@ -373,10 +382,11 @@ async def test_nodes_are_connected_to_and_trusted(home: Path) -> None:
             "Lightning network is not supported for RBTC-segwit",
             "RBTC-segwit",
         )
-        assert error_of(await web.call("lightning::nodes::list_trusted_nodes", {"coin": "X"}))[:3] == (
+        assert error_of(await web.call("lightning::nodes::list_trusted_nodes", {"coin": "X"})) == (
             404,
             "NoSuchCoin",
             "No such coin X",
+            "X",
         )
 
 
@@ -406,6 +416,10 @@ async def test_channels_are_listed_by_filter_and_page_from_the_records(home: Pat
         assert body["result"] == {"status": "Open", "details": found[1]}
         _, body = await web.call("lightning::channels::list_closed_channels_by_filter", coin)
         assert [channel["channel_id"] for channel in body["result"]["closed_channels"]] == ["09" * 32]
+        await web.node.lightning.channels.put(replace(closed, funding_height=None))
+        _, body = await web.call("lightning::channels::list_closed_channels_by_filter", coin)
+        (never_mined,) = body["result"]["closed_channels"]
+        assert "funding_generated_in_block" not in never_mined, "what there is not is left out"
         unknown = "9d657084-5f1c-4d8d-8d4d-3e7e6a3d9b60"
         assert error_of(await web.call("lightning::channels::get_channel_details", coin | {"uuid": unknown})) == (
             404,
