@@ -22,6 +22,7 @@ from core.base.events import (
     StepChanged,
     TaskChanged,
 )
+from core.gossip.graph_values import GraphChanged
 from core.peers.events import PeerNotice
 
 FRAME_MS = 16
@@ -49,6 +50,8 @@ class Bridge(QObject):
     """`PeerNotice` events in order; the newest `NOTICES_HELD` of the frame."""
     custom_messages = Signal(list)
     """`CustomMessage` events in order; the newest `MESSAGES_HELD` of the frame."""
+    graph_changed = Signal(list)
+    """`GraphChanged` events in order; the core tells one a second at most."""
 
     def __init__(self, bus: EventBus, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -59,6 +62,7 @@ class Bridge(QObject):
         self._dials: dict[bytes, ConnectProgress | ConnectFailed] = {}
         self._notices: deque[PeerNotice] = deque(maxlen=NOTICES_HELD)
         self._messages: deque[CustomMessage] = deque(maxlen=MESSAGES_HELD)
+        self._graph: list[GraphChanged] = []
         self._frame = QTimer(self, singleShot=True, interval=FRAME_MS)
         self._frame.setTimerType(Qt.TimerType.PreciseTimer)
         self._frame.timeout.connect(self.flush)
@@ -72,6 +76,7 @@ class Bridge(QObject):
             bus.subscribe(ConnectFailed, self._on_dial),
             bus.subscribe(PeerNotice, self._on_notice),
             bus.subscribe(CustomMessage, self._on_message),
+            bus.subscribe(GraphChanged, self._on_graph),
         )
 
     @property
@@ -111,6 +116,9 @@ class Bridge(QObject):
             messages = list(self._messages)
             self._messages.clear()
             self.custom_messages.emit(messages)
+        graph, self._graph = self._graph, []
+        if graph:
+            self.graph_changed.emit(graph)
 
     def _arm(self) -> None:
         if not self._frame.isActive():
@@ -142,4 +150,8 @@ class Bridge(QObject):
 
     def _on_message(self, event: CustomMessage) -> None:
         self._messages.append(event)
+        self._arm()
+
+    def _on_graph(self, event: GraphChanged) -> None:
+        self._graph.append(event)
         self._arm()

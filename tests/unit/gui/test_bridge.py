@@ -22,6 +22,7 @@ from core.base.events import (
     TaskChanged,
     TaskState,
 )
+from core.gossip.graph_values import GraphChanged
 from core.peers.events import PeerNotice
 from core.peers.reasons import CloseCode, closed_by_them
 from gui.bridge import FRAME_MS, MESSAGES_HELD, Bridge
@@ -138,3 +139,15 @@ def test_a_closed_bridge_hears_nothing(bridge: Bridge, bus: EventBus) -> None:
     assert not bridge.waiting
     bus.publish(_message(2))
     assert not bridge.waiting
+
+
+def test_changes_of_the_graph_come_once_a_frame_in_order(qtbot: QtBot, bus: EventBus, bridge: Bridge) -> None:
+    told: list[list[GraphChanged]] = []
+    bridge.graph_changed.connect(told.append)
+    events = [GraphChanged(added=frozenset({1})), GraphChanged(removed=frozenset({1}))]
+    for event in events:
+        bus.publish(event)
+    assert told == []
+    bridge.flush()
+    bridge.flush()
+    assert told == [events]
