@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,9 +30,14 @@ from core.base.events import (
 from core.base.paths import ProfilePaths
 from core.base.settings import Settings
 from core.bolt.address import Address, AddressKind
+from core.bolt.addresses import ascending
 from core.bolt.features import LEYDEN_FEATURES
+from core.bolt.gossip import ChannelAnnouncement, NodeAnnouncement
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
+from core.bolt.wire import ShortChannelId
+from core.gossip.graph import Graph
+from core.gossip.graph_values import Trust
 from core.peers.errors import CustomPeerNotConnected, CustomTypeEven, NotBanned, UnknownPeer
 from core.peers.practice import PracticePeer
 from core.peers.reasons import CloseCode, closed_by_them, closed_by_us
@@ -179,6 +184,7 @@ class FakePeers:
 @dataclass
 class FakeLightning:
     peers: FakePeers
+    graph: Graph
 
 
 class FakeNode:
@@ -200,6 +206,7 @@ class FakeNode:
         self.state = NodeState.OFF
         self.lightning: FakeLightning | None = None
         self.fake_peers = FakePeers(self.bus, self.clock)
+        self.fake_graph = Graph(self.network.chain_hash)
         self.practice_peers: tuple[PracticePeer, ...] = ()
         self.onion_address: Address | None = None
         self.activations = 0
@@ -211,6 +218,41 @@ class FakeNode:
         if self.lightning is None:
             raise NodeNotActive
         return self.lightning.peers
+
+    @property
+    def graph(self) -> Graph:
+        if self.lightning is None:
+            raise NodeNotActive
+        return self.lightning.graph
+
+    def channel(self, block: int, ends: tuple[bytes, bytes], *, trust: Trust = Trust.CHECKED) -> None:
+        """Gossip has announced a channel. Nothing is signed: the graph believes who feeds it."""
+        announcement = ChannelAnnouncement(
+            *[bytes(64)] * 4, b"", self.network.chain_hash, ShortChannelId(block, 1, 0), *sorted(ends), *[bytes(33)] * 2
+        )
+        self.fake_graph.add_channel(announcement, capacity_sat=1_000_000, trust=trust, heard=int(self.clock.time()))
+
+    def announce(
+        self,
+        of: bytes,
+        alias: bytes,
+        *,
+        features: bytes = LEYDEN_FEATURES,
+        addresses: Sequence[Address] = (),
+    ) -> None:
+        """That node, which has a channel, has announced itself; the event comes with `tell_graph`."""
+        now = int(self.clock.time())
+        self.fake_graph.update_node(
+            NodeAnnouncement(
+                bytes(64), features, now, of, bytes.fromhex("3a4bd0"), alias.ljust(32, b"\0"), ascending(addresses)
+            )
+        )
+
+    def tell_graph(self) -> None:
+        """What `KeptGraph.tell` does once a second."""
+        changed = self.fake_graph.take_changes()
+        if changed is not None:
+            self.bus.publish(changed)
 
     def activate(self) -> int:
         self.activations += 1
@@ -256,6 +298,6 @@ class FakeNode:
         """All eight steps at once."""
         self.activate()
         self.finish_steps()
-        self.lightning = FakeLightning(self.fake_peers)
+        self.lightning = FakeLightning(self.fake_peers, self.fake_graph)
         self.change_state(NodeState.RUNNING)
         self.bus.publish(TaskChanged(self.activations, TaskState.OK))
