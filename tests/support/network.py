@@ -16,7 +16,7 @@ import os
 import random
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -98,26 +98,37 @@ def make_network(
     first_block: int = 500_000,
     blocks: int = 430_000,
     disabled_share: float = 0.08,
+    scids: Sequence[int] | None = None,
+    capacities: Sequence[int] | None = None,
 ) -> Network:
     """One connected network; every node has an announcement and every channel two updates.
 
     `nodes` is mainnet's share by default; ValueError when so many cannot be connected. Round `now_s` to the day, or
-    nothing is ever found in the cache.
+    nothing is ever found in the cache. `scids` and `capacities` (satoshi) of each channel stand where they are drawn
+    otherwise: where real outputs of `funding_keys` are.
     """
     if nodes is None:
         nodes = max(2, round(channels * network_shape.NODES_A_CHANNEL))
-    facts = (seed, channels, nodes, network.name, now_s, first_block, blocks, disabled_share)
+    facts: tuple[Any, ...] = (seed, channels, nodes, network.name, now_s, first_block, blocks, disabled_share)
+    if scids is not None or capacities is not None:
+        facts += (scids and tuple(scids), capacities and tuple(capacities))
     file = _cache_folder() / f"{_digest(facts)}.network"
     if (found := _load(file, seed, network)) is not None:
         return found
     chance = random.Random(repr(facts))
     made = _Maker(chance, seed, network, now_s, disabled_share).make(
         network_shape.links(chance, nodes, channels),
-        network_shape.scids(chance, channels, first_block, blocks),
+        list(scids) if scids is not None else network_shape.scids(chance, channels, first_block, blocks),
         _node_keys(seed, nodes),
+        capacities,
     )
     _save(file, made)
     return made
+
+
+def funding_keys(seed: int, channel: int) -> tuple[PrivateKey, PrivateKey]:
+    """The two that a channel's funding output is locked to, its first node's first."""
+    return _key(seed, "funding 1", channel), _key(seed, "funding 2", channel)
 
 
 def _node_keys(seed: int, count: int) -> list[PrivateKey]:
@@ -136,9 +147,15 @@ class _Maker:
         self._now_s = now_s
         self._disabled_share = disabled_share
 
-    def make(self, links: list[tuple[int, int]], scids: list[int], keys: list[PrivateKey]) -> Network:
+    def make(
+        self,
+        links: list[tuple[int, int]],
+        scids: list[int],
+        keys: list[PrivateKey],
+        given: Sequence[int] | None,
+    ) -> Network:
         ids = [key.public_key.format() for key in keys]
-        capacities = tuple(network_shape.capacity_sat(self._chance) for _ in links)
+        capacities = tuple(given or (network_shape.capacity_sat(self._chance) for _ in links))
         channels: list[bytes] = []
         updates: list[bytes] = []
         for number, (ends, value) in enumerate(zip(links, scids, strict=True)):
@@ -153,7 +170,7 @@ class _Maker:
     def _channel(
         self, number: int, scid: ShortChannelId, nodes: tuple[PrivateKey, PrivateKey], ids: tuple[bytes, bytes]
     ) -> bytes:
-        funding = (_key(self._seed, "funding 1", number), _key(self._seed, "funding 2", number))
+        funding = funding_keys(self._seed, number)
         bare = ChannelAnnouncement(
             *(NO_SIGNATURE,) * 4,
             b"",
