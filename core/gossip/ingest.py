@@ -1,15 +1,16 @@
 """Gossip as it comes in: screened, verified elsewhere, then kept.
 
 The cheapest question first: form, chain, age, whether it is news to the graph, whether it came before, whether there is
-room; signatures last. Nobody asks the chain about a channel here, so what is new is unchecked, and bounded in number.
+room; signatures last. A new channel is unchecked, and bounded in number, until `chain_check` has asked the chain, so
+what follows it, its updates and its nodes, neither waits for the chain nor is lost.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,8 +23,11 @@ from core.gossip.kept_graph import Announcement, KeptGraph, News
 from core.gossip.limits import (
     BATCH_TO_VERIFY,
     FURTHEST_AHEAD_S,
+    LIARS,
+    LIES_A_PEER,
     OLDEST_UPDATE_S,
     UNCHECKED,
+    UNCHECKED_A_LIAR,
     UNCHECKED_A_PEER,
     UNVERIFIED,
     UNVERIFIED_A_PEER,
@@ -85,7 +89,14 @@ class Ingest:
         self._announced: dict[int, _Heard] = {}
         """Announcements without a verdict by channel, the last one of each: their updates come right behind them."""
         self._unchecked: Counter[bytes] = Counter()
-        """Channels brought by each peer while the chain was not asked. No more entries than such channels."""
+        """Channels brought by each peer of which the chain has not told. No more entries than such channels."""
+        self._brought: dict[int, bytes] = {}
+        """Who brought each of them."""
+        self._lies: OrderedDict[bytes, int] = OrderedDict()
+        """Channels that never were on the chain, by who brought them, less those that were; the latest liars."""
+        self.is_refuted: Callable[[ChannelAnnouncement], bool] = lambda _announcement: False
+        """Whether the chain has told already that it does not hold this one."""
+        kept.gone = self._gone
 
     # -- hearing
 
@@ -111,6 +122,24 @@ class Ingest:
         """It has gone; what it brought is verified nevertheless."""
         self._held.discard(peer)
 
+    def settled(self, scid: int, *, stands: bool | None) -> bytes | None:
+        """The chain has told of an unchecked channel; gives who brought it. None: neither blame nor credit.
+
+        A channel that stands makes up for one that never was there: nobody is right always.
+        """
+        source = self._forget_source(scid)
+        if source is not None and stands is not None:
+            lies = self._lies.pop(source, 0) + (-1 if stands else 1)
+            if lies > 0:
+                self._lies[source] = min(lies, LIES_A_PEER)
+            if len(self._lies) > LIARS:
+                self._lies.popitem(last=False)
+        return source
+
+    def is_liar(self, peer_id: bytes) -> bool:
+        """Whether it brought too many channels that never were on the chain."""
+        return self._lies.get(peer_id, 0) >= LIES_A_PEER
+
     @property
     def unverified(self) -> int:
         """Records that wait for their verdict."""
@@ -132,6 +161,8 @@ class Ingest:
     def _screened_channel(self, peer: Peer, message: bytes) -> _Heard | None:
         value = ChannelAnnouncement.decode(message)
         if self._graph.channel_verdict(value) is not Verdict.NEWS or not self._has_room(peer):
+            return None
+        if self.is_refuted(value):
             return None
         if value.node_id_1 >= value.node_id_2:
             peer.refuse_gossip("channel_announcement: node ids are not in order")
@@ -164,8 +195,22 @@ class Ingest:
         return None
 
     def _has_room(self, peer: Peer) -> bool:
-        """The chain is not asked, so a channel costs whoever makes it up no more than four signatures."""
-        return self._graph.unchecked_count < UNCHECKED and self._unchecked[peer.peer_id] < UNCHECKED_A_PEER
+        """Until the chain is asked, a channel costs whoever makes it up no more than four signatures."""
+        room = UNCHECKED_A_LIAR if peer.peer_id in self._lies else UNCHECKED_A_PEER
+        return self._graph.unchecked_count < UNCHECKED and self._unchecked[peer.peer_id] < room
+
+    def _forget_source(self, scid: int) -> bytes | None:
+        source = self._brought.pop(scid, None)
+        if source is not None:
+            self._unchecked[source] -= 1
+            if not self._unchecked[source]:
+                del self._unchecked[source]
+        return source
+
+    def _gone(self, scids: Iterable[int]) -> None:
+        """Channels that left the graph before the chain told of them."""
+        for scid in scids:
+            self._forget_source(scid)
 
     # -- working
 
@@ -210,7 +255,9 @@ class Ingest:
         for heard, done in zip(news, applied, strict=True):
             if done.verdict is Verdict.NEWS:
                 taken.append(Taken(heard.message, heard.value, heard.peer.peer_id))
-                self._unchecked[heard.peer.peer_id] += isinstance(heard.value, ChannelAnnouncement)
+                if isinstance(heard.value, ChannelAnnouncement):
+                    self._unchecked[heard.peer.peer_id] += 1
+                    self._brought[int(heard.value.short_channel_id)] = heard.peer.peer_id
             else:
                 self._seen.forget(heard.message)
         return taken

@@ -6,7 +6,7 @@ Everything that changes the graph goes through here, one batch after the other. 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,8 @@ class KeptGraph:
         self._clock = clock
         self._lock = asyncio.Lock()
         """Offsets are good as long as it is held: a compaction moves them."""
+        self.gone: Callable[[Sequence[int]], None] = lambda _scids: None
+        """Told of channels that leave the graph."""
 
     @classmethod
     async def open(
@@ -59,6 +61,7 @@ class KeptGraph:
         """The graph that the store at `path` (None: nothing is kept) holds; ProfileUnusable as `open_gossip_store`."""
         store = await open_gossip_store(path, progress)
         graph = Graph(chain_hash)
+        graph.expect(store.counts.channels, store.counts.nodes)
         await load_graph(graph, store.batches(), clock)
         graph.take_changes()  # nobody has seen it without them
         return cls(graph, store, bus, clock)
@@ -145,6 +148,7 @@ class KeptGraph:
 
     async def _forget(self, removal: Removal) -> None:
         """The reason first, then the marks."""
+        self.gone(removal.short_channel_ids)
         await self.store.append([(delete_channel(scid), 0) for scid in removal.short_channel_ids])
         await self.store.mark_deleted(removal.offsets)
 

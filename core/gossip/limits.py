@@ -41,6 +41,28 @@ UNCHECKED_A_PEER = 80_000
 and half of another."""
 UNCHECKED = 120_000
 """The same in all, overlay included."""
+LIES_A_PEER = 64
+"""Channels that the chain never held, more than were right, that one peer may bring before it is warned and closed on.
+Some may stand in its graph by no fault of its own."""
+UNCHECKED_A_LIAR = 256
+"""What a peer may have waiting for the chain once one of its channels was not there."""
+LIARS = 1_024
+"""Peers whose lies are remembered, also when they come again."""
+
+CHECKED_AT_DEPTH = 6
+"""BOLT 7: confirmations of a funding output before anybody is told of its channel."""
+FURTHEST_AHEAD_BLOCKS = 2_016
+"""Two weeks. Channels of blocks so far above our tip are no channels; nearer ones wait, our chain may be behind."""
+CHECKS_AT_ONCE = 64
+"""Channels that are looked up, stored and told together: a commit to the disk, and 3 ms of the loop."""
+CHECK_RETRY_S = 30.0
+"""How long what the chain could not tell waits until it is asked again."""
+REFUTED = 20_000
+"""Channels remembered as not on the chain, so that it is not asked again for what peers repeat: some megabytes."""
+REORGANISED_UNSEEN_BLOCKS = 100
+"""How far down channels are asked for again when the chain was reorganised while we were away, nobody knows how far."""
+SPENDS_READ_BLOCKS = 4_320
+"""Blocks that are read for what they spend when we were away: a month. After longer, pruning has taken over."""
 
 OLDEST_UPDATE_S = 14 * 24 * 3600
 FURTHEST_AHEAD_S = 24 * 3600

@@ -22,8 +22,9 @@ from core.bolt.wire import WireError
 from core.gossip.ingest import Ingest, Taken
 from core.gossip.kept_graph import KeptGraph
 from core.gossip.limits import BROADCAST_INTERVAL_S
+from core.gossip.passing_on import PassingOn
 from core.gossip.peer import Peer
-from core.gossip.serving import Recent, Serving, may_be_passed_on
+from core.gossip.serving import Recent, Serving
 from core.gossip.sync import Seeker, Send
 from core.gossip.verification import Verifier
 
@@ -44,6 +45,7 @@ class Gossip:
         self._chance = chance or random.Random()
         self._recent = Recent()
         self._seeker = Seeker(kept.graph.chain_hash, self._missing, self._chance)
+        self._passing_on = PassingOn(kept, self._recent)
         self.ingest = Ingest(kept, clock, self._taken)
         self._serving: dict[Peer, Serving] = {}
         self._by_id: dict[bytes, Peer] = {}
@@ -58,6 +60,7 @@ class Gossip:
                 for peer in self._serving:
                     self._begin(peer)
                 group.create_task(self.ingest.run(verifier))
+                group.create_task(self._passing_on.run())
                 await self._look_regularly()
             finally:
                 self._group = None
@@ -124,6 +127,21 @@ class Gossip:
                 ReplyShortChannelIdsEnd.decode(message)
                 self._send(self._seeker.answered(peer.peer_id, now))
 
+    # -- what the chain tells (`core.gossip.chain_check.Answered`)
+
+    def checked(self, scids: Sequence[int]) -> None:
+        """The chain holds these channels: they may be told to others."""
+        for scid in scids:
+            self.ingest.settled(scid, stands=True)
+        self._passing_on.checked(scids)
+
+    def refuted(self, scids: Sequence[int], *, blamed: bool) -> None:
+        """The chain does not hold these; `blamed`: it never did, so who brought them had no reason to."""
+        for scid in scids:
+            source = self.ingest.settled(scid, stands=False if blamed else None)
+            if source is not None and blamed and self.ingest.is_liar(source) and source in self._by_id:
+                self._by_id[source].refuse_gossip("channel_announcement: many channels are not on the chain")
+
     # -- inside
 
     def _begin(self, peer: Peer) -> None:
@@ -141,6 +159,4 @@ class Gossip:
     def _taken(self, taken: Sequence[Taken]) -> None:
         for one in taken:
             self._seeker.told_news(one.source)
-            # A channel is not passed on before the chain was asked, and that is not done here.
-            if not isinstance(one.value, ChannelAnnouncement) and may_be_passed_on(self._graph, one.value):
-                self._recent.add(one.message, one.value.timestamp)
+        self._passing_on.taken(taken)
