@@ -76,7 +76,8 @@ class Table:
         """A row of zeros."""
         if self._free:
             return self._free.pop()
-        self.reserve(1)
+        if self.used == len(self.records):
+            self.reserve(1)
         self.used += 1
         return self.used - 1
 

@@ -28,9 +28,17 @@ _KEYS = 2 * _NODE_ID_BYTES
 """Of the funding output, behind them."""
 _SIGNED_AT = 2 + 64
 """Where an update's chain and a node announcement's features stand."""
-_NODE_FIXED = 4 + _NODE_ID_BYTES + 3 + 32
-"""Timestamp, node id, colour and alias."""
 _ALIAS_BYTES = 32
+_NODE = np.dtype(
+    [
+        ("timestamp", ">u4"),
+        ("node_id", f"V{_NODE_ID_BYTES}"),
+        ("rgb_color", np.uint8, (3,)),
+        ("alias", f"V{_ALIAS_BYTES}"),
+        ("addresses_bytes", ">u2"),
+    ]
+)
+"""A `node_announcement` behind its features, up to its addresses."""
 
 _UPDATE = np.dtype(
     [
@@ -163,13 +171,9 @@ def _channel_news(graph: Graph, chains: NDArray[np.uint8], ids: NDArray[np.uint6
 
 def _ends(graph: Graph, pairs: NDArray[np.uint8]) -> Rows:
     """The rows of both nodes of each channel, shape (n, 2); new nodes are made, channels counted."""
-    blob = pairs.tobytes()
-    node_row = graph.node_row
-    ends = np.fromiter(
-        (node_row(blob[at : at + _NODE_ID_BYTES]) for at in range(0, len(blob), _NODE_ID_BYTES)),
-        np.int64,
-        2 * len(pairs),
-    )
+    ids = np.ascontiguousarray(pairs).view(f"V{_NODE_ID_BYTES}").ravel().tolist()
+    rows = list(map(graph.node_rows.get, ids))
+    ends = np.array([graph.node_row(id_) if row is None else row for id_, row in zip(ids, rows, strict=True)], np.int64)
     counts = np.bincount(ends, minlength=graph.node_table.used).astype(np.int32)
     graph.node_table.records["channels"][: graph.node_table.used] += counts
     return ends.reshape(-1, 2)
@@ -199,33 +203,42 @@ def _updates(graph: Graph, raw: NDArray[np.uint8], batch: Batch) -> int:
 
 
 def _nodes(graph: Graph, raw: NDArray[np.uint8], batch: Batch) -> int:
-    taken = 0
-    view = memoryview(batch.raw).cast("B")
-    timestamps = graph.node_table.records["timestamp"]
-    for start, length in batch.nodes[_within(batch.nodes, len(raw), _SIGNED_AT + 2 + _NODE_FIXED + 2)].tolist():
-        message = bytes(view[start : start + length])
-        features = int.from_bytes(message[_SIGNED_AT : _SIGNED_AT + 2], "big")
-        fixed = _SIGNED_AT + 2 + features
-        end = fixed + _NODE_FIXED
-        addresses = int.from_bytes(message[end : end + 2], "big")
-        if end + 2 + addresses > length:
-            continue
-        node_id = message[fixed + 4 : fixed + 4 + _NODE_ID_BYTES]
-        timestamp = int.from_bytes(message[fixed : fixed + 4], "big")
-        row = graph.node_rows.get(node_id)
-        if row is None or timestamp <= timestamps[row]:
-            continue
-        colour = end - _ALIAS_BYTES - 3
-        texts = (
-            message[_SIGNED_AT + 2 : fixed],
-            message[end - _ALIAS_BYTES : end],
-            message[end + 2 : end + 2 + addresses],
-        )
-        offset = 0 if batch.base is None else start + batch.base
-        graph.keep_node(row, timestamp, message[colour : colour + 3], texts, offset)
-        graph.changes.node(node_id)
-        taken += 1
-    return taken
+    least = _SIGNED_AT + 2 + _NODE.itemsize
+    starts, lengths = batch.nodes[_within(batch.nodes, len(raw), least)].T
+    features = _u16(raw, starts + _SIGNED_AT)
+    fits = lengths >= least + features
+    starts, lengths, features = starts[fits], lengths[fits], features[fits]
+    fields = _gather(raw, starts + _SIGNED_AT + 2 + features, _NODE.itemsize).view(_NODE)[:, 0]
+    addresses = fields["addresses_bytes"].astype(np.int64)
+    found = map(graph.node_rows.get, fields["node_id"].tolist())
+    rows = np.array([-1 if row is None else row for row in found], np.int64)
+    timestamps = fields["timestamp"].astype(np.int64)
+    known = np.flatnonzero((rows >= 0) & (lengths >= least + features + addresses))
+    known = known[timestamps[known] > graph.node_table.records["timestamp"][rows[known]]]
+    # The newest of each node comes last; of equally new ones the first.
+    order = known[np.lexsort((-known, timestamps[known], rows[known]))]
+    last = np.ones(len(order), bool)
+    last[:-1] = rows[order][1:] != rows[order][:-1]
+    chosen = order[last]
+    at = rows[chosen]
+    records = graph.node_table.records
+    records["offset"][at] = _offsets(starts[chosen], batch.base)
+    records["timestamp"][at] = timestamps[chosen]
+    records["features_bytes"][at] = features[chosen]
+    records["rgb_color"][at] = fields["rgb_color"][chosen]
+    graph.keep_texts(at.tolist(), _texts(raw, starts[chosen], features[chosen], addresses[chosen]))
+    return len(at)
+
+
+def _texts(raw: NDArray[np.uint8], starts: Rows, features: Rows, addresses: Rows) -> Iterator[bytes]:
+    """Features, alias and addresses of each announcement, one after the other."""
+    view = raw.data  # joining views copies each byte once
+    fixed = starts + _SIGNED_AT + 2 + features
+    behind = fixed + _NODE.itemsize
+    columns = (fixed - features, fixed, behind, behind + addresses)
+    for begin, middle, alias_end, end in zip(*(column.tolist() for column in columns), strict=True):
+        alias = view[alias_end - 2 - _ALIAS_BYTES : alias_end - 2]
+        yield b"".join((view[begin:middle], alias, view[alias_end:end]))
 
 
 def _within(spans: Spans, end: int, least: int) -> NDArray[np.bool_]:

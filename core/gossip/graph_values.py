@@ -175,8 +175,9 @@ class Changes:
         self._bound()
 
     def node(self, node_id: bytes) -> None:
-        self._nodes.add(node_id)
-        self._bound()
+        if not self._everything:
+            self._nodes.add(node_id)
+            self._bound()
 
     def many_added(self, short_channel_ids: Sequence[int]) -> None:
         """More than is worth listing is not listed one by one."""
@@ -191,6 +192,11 @@ class Changes:
             return
         self._updated.update(directions)
         self._bound()
+
+    def many_nodes(self, node_ids: Sequence[bytes]) -> None:
+        if not self._too_many(len(node_ids)):
+            self._nodes.update(node_ids)
+            self._bound()
 
     def take(self) -> GraphChanged | None:
         """What was gathered, once; None when there was nothing."""

@@ -30,7 +30,7 @@ from core.gossip.store_format import (
     StoreCounts,
 )
 from core.gossip.store_index import StoreIndex
-from core.gossip.store_reading import PIECE_BYTES, Progress, StoreReport, read_store
+from core.gossip.store_reading import LOADED_BYTES, Progress, StoreReport, read_store
 from core.gossip.store_walk import Batch
 from core.storage.errors import FileDamaged, ProfileUnusable
 from core.storage.files import open_regular, profile_errors
@@ -112,7 +112,7 @@ class GossipStore:
         first = 0
         while first < len(index):
             base = int(index.offset[first])
-            after = max(first + 1, int(np.searchsorted(ends, np.uint64(base + PIECE_BYTES), side="right")))
+            after = max(first + 1, int(np.searchsorted(ends, np.uint64(base + LOADED_BYTES), side="right")))
             yield await asyncio.to_thread(_read_batch, self._path, index, first, after)
             first = after
 

@@ -28,7 +28,7 @@ async def test_what_is_stored_is_known_at_its_offset(
     piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the size of the pieces: with the least one every amount is in another piece than its channel."""
-    monkeypatch.setattr(store, "PIECE_BYTES", piece)
+    monkeypatch.setattr(store, "LOADED_BYTES", piece)
     content, offsets = bytearray([CURRENT_VERSION]), {}
     messages = [
         ("channel 1", channel(1, 10, 20).encode(), FLAG_COMPLETED),
