@@ -55,9 +55,12 @@ NODE = np.dtype(
         ("channels", np.int32),
         ("features_bytes", np.uint16),
         ("rgb_color", np.uint8, (3,)),
+        ("overlay_channels", np.int32),
+        ("state", np.uint8),
     ]
 )
-"""21 bytes a node; features, alias and addresses are one bytes object beside it. No announcement: `timestamp` is 0."""
+"""26 bytes a node; features, alias and addresses are one bytes object beside it. No announcement: `timestamp` is 0.
+`channels` counts those of the overlay too; `state` is OVERLAY where nobody signed the announcement."""
 
 _LEAST_ROWS = 64
 

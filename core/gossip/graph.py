@@ -69,6 +69,7 @@ class Graph:
         self.changes = Changes()
         self.channel_count = 0
         self.checked_count = 0
+        self.overlay_count = 0
         self._texts: list[bytes] = []
         """A node's features, alias and addresses, one after the other, by row."""
         self._features: dict[int, bytes] = {}
@@ -87,8 +88,8 @@ class Graph:
 
     @property
     def unchecked_count(self) -> int:
-        """Channels that nobody may be told of, overlay included."""
-        return self.channel_count - self.checked_count
+        """Channels that were signed, and that the chain was not asked about."""
+        return self.channel_count - self.checked_count - self.overlay_count
 
     # What a message would be
 
@@ -105,7 +106,8 @@ class Graph:
         if update.chain_hash != self.chain_hash:
             return Verdict.FOREIGN
         row = self.row_of(int(update.short_channel_id))
-        if row is None:
+        # Of an overlay's channel nobody knows who may sign for it.
+        if row is None or self.channel_table.records["state"][row] & OVERLAY:
             return Verdict.UNKNOWN
         known = int(self.direction_table.records["timestamp"][2 * row + update.direction])
         return Verdict.NEWS if update.timestamp > known else Verdict.KNOWN
@@ -115,8 +117,11 @@ class Graph:
         row = self.node_rows.get(announcement.node_id)
         if row is None:
             return Verdict.UNKNOWN
-        known = int(self.node_table.records["timestamp"][row])
-        return Verdict.NEWS if announcement.timestamp > known else Verdict.KNOWN
+        node = self.node_table.records[row]
+        if node["channels"] == node["overlay_channels"]:
+            return Verdict.UNKNOWN
+        news = node["state"] & OVERLAY or announcement.timestamp > int(node["timestamp"])
+        return Verdict.NEWS if news else Verdict.KNOWN
 
     def source_of(self, short_channel_id: int, direction: int) -> bytes | None:
         """The node whose key signs the updates of that direction."""
@@ -152,6 +157,10 @@ class Graph:
         self.keep_features(row, announcement.features)
         self.channel_count += 1
         self.checked_count += trust is Trust.CHECKED
+        if trust is Trust.OVERLAY:
+            self.overlay_count += 1
+            for end in ends:
+                self.node_table.records["overlay_channels"][end] += 1
         if self.index.add(short_channel_id, row):
             self.index.sort(self.channel_table)
         self.changes.added(short_channel_id)
@@ -278,6 +287,11 @@ class Graph:
         record = self.channel_table.records[row]
         return row if record["state"] & LIVE and int(record["short_channel_id"]) == short_channel_id else None
 
+    def has_signed(self, short_channel_id: int) -> bool:
+        """Whether a channel is there that its nodes announced."""
+        row = self.row_of(short_channel_id)
+        return row is not None and not self.channel_table.records["state"][row] & OVERLAY
+
     def rows_of(self, short_channel_ids: NDArray[np.uint64]) -> Rows:
         """The rows of many channels, -1 for those that are not there."""
         rows = self.index.candidates(short_channel_ids)
@@ -373,11 +387,13 @@ class Graph:
             features = self._interned.setdefault(features, features)
         self._features[row] = self._interned.get(features, features)
 
-    def keep_node(self, row: int, timestamp: int, color: bytes, texts: tuple[bytes, bytes, bytes], offset: int) -> None:
-        """What a node announced; `texts` are its features, alias and addresses."""
+    def keep_node(
+        self, row: int, timestamp: int, color: bytes, texts: tuple[bytes, bytes, bytes], offset: int, *, state: int = 0
+    ) -> None:
+        """What a node announced; `texts` are its features, alias and addresses. `state`: OVERLAY, or that it signed."""
         record = self.node_table.records[row]
         record["offset"], record["timestamp"], record["features_bytes"] = offset, timestamp, len(texts[0])
-        record["rgb_color"] = tuple(color)
+        record["rgb_color"], record["state"] = tuple(color), state
         self._texts[row] = b"".join(texts)
 
     def keep_texts(self, rows: list[int], texts: Iterable[bytes]) -> None:
@@ -388,6 +404,7 @@ class Graph:
 
     def _remove_rows(self, rows: list[int]) -> Removal:
         scids: list[int] = []
+        stored: list[int] = []
         gone: list[bytes] = []
         offsets: list[int] = []
         directions = self.direction_table.records
@@ -402,11 +419,16 @@ class Graph:
             directions[2 * row : 2 * row + 2] = _NO_UPDATE
             self._features.pop(row, None)
             self._dying.pop(row, None)
+            overlay = bool(state & OVERLAY)
+            self.overlay_count -= overlay
+            if offset and not overlay:
+                stored.append(short_channel_id)
             for end in (node_1, node_2):
+                self.node_table.records["overlay_channels"][end] -= overlay
                 self._leave_node(end, gone, offsets)
             self.changes.removed(short_channel_id)
             self.version += 1
-        return Removal(tuple(scids), tuple(gone), tuple(offset for offset in offsets if offset))
+        return Removal(tuple(scids), tuple(gone), tuple(offset for offset in offsets if offset), tuple(stored))
 
     def _leave_node(self, row: int, gone: list[bytes], offsets: list[int]) -> None:
         counts = self.node_table.records["channels"]
@@ -460,5 +482,6 @@ class Graph:
                 features=texts[:features],
                 addresses=texts[features + _ALIAS_BYTES :],
                 offset=int(record["offset"]),
+                overlay=bool(record["state"] & OVERLAY),
             )
         return GraphNode(self.node_ids[row], int(record["channels"]), announced)

@@ -98,6 +98,8 @@ class Announced:
     """Address descriptors as announced (BOLT 7)."""
     offset: int
     """Of the announcement in the store; 0 for nowhere."""
+    overlay: bool = False
+    """Told by a snapshot without signatures, not by the node."""
 
     def dialable(self) -> tuple[Address, ...]:
         """Where it says that it can be reached, in its order; none when what it says cannot be read."""
@@ -124,6 +126,8 @@ class Removal:
     node_ids: tuple[bytes, ...] = ()
     """Nodes whose last channel it was."""
     offsets: tuple[int, ...] = ()
+    stored: tuple[int, ...] = ()
+    """Short channel ids of those channels that the store has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ Everything that changes the graph goes through here, one batch after the other. 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from core.base.clock import Clock
 from core.base.events import EventBus
@@ -16,15 +17,21 @@ from core.base.finish import finish
 from core.bolt.address import Address
 from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
 from core.gossip.graph import Graph
+from core.gossip.graph_checks import mark_unchecked
 from core.gossip.graph_loading import load_graph
-from core.gossip.graph_values import Applied, Removal, Trust, Verdict
+from core.gossip.graph_values import Applied, Channel, Removal, Trust, Verdict
 from core.gossip.store import GossipStore, open_gossip_store
+from core.gossip.store_compaction import Moved
 from core.gossip.store_file import Record
-from core.gossip.store_format import channel_amount, delete_channel
+from core.gossip.store_format import CHANNEL_DYING, channel_amount, channel_dying, delete_channel
 from core.gossip.store_reading import Progress
+from core.gossip.store_walk import Batch
 
 _SLICE = 128
 """Messages that are applied at once: about 2 ms."""
+
+T = TypeVar("T")
+_DYING_BYTES = 14
 
 Announcement = ChannelAnnouncement | ChannelUpdate | NodeAnnouncement
 
@@ -53,6 +60,8 @@ class KeptGraph:
         """Offsets are good as long as it is held: a compaction moves them."""
         self.gone: Callable[[Sequence[int]], None] = lambda _scids: None
         """Told of channels that leave the graph."""
+        self._dying: dict[int, tuple[int, int]] = {}
+        """Channels whose funding output is spent: at which height, and where the store says so."""
 
     @classmethod
     async def open(
@@ -62,9 +71,14 @@ class KeptGraph:
         store = await open_gossip_store(path, progress)
         graph = Graph(chain_hash)
         graph.expect(store.counts.channels, store.counts.nodes)
-        await load_graph(graph, store.batches(), clock)
+        kept = cls(graph, store, bus, clock)
+        dying: list[tuple[int, int, int]] = []
+        await load_graph(graph, _noting_dying(store.batches(), dying), clock)
+        for scid, height, offset in dying:
+            if graph.mark_dying(scid, height):
+                kept._dying[scid] = height, offset
         graph.take_changes()  # nobody has seen it without them
-        return cls(graph, store, bus, clock)
+        return kept
 
     def __str__(self) -> str:
         """A plain fact for the step's row."""
@@ -135,6 +149,17 @@ class KeptGraph:
             case NodeAnnouncement() as announcement:
                 return self.graph.update_node(announcement, offset=offset)
 
+    async def lay(self, work: Generator[None, None, T]) -> T:
+        """Run what changes the overlay of unsigned channels, a piece a turn of the loop; nothing of it is stored."""
+        async with self._lock:
+            while True:
+                try:
+                    next(work)
+                except StopIteration as done:
+                    result: T = done.value
+                    return result
+                await self._clock.sleep(0)
+
     async def prune(self, height: int | None, *, spare: bytes | None = None) -> int:
         """Take out what is dead (`Graph.prune`); how many channels. Raises ProfileUnusable, StoreDamaged."""
         count = 0
@@ -149,8 +174,9 @@ class KeptGraph:
     async def _forget(self, removal: Removal) -> None:
         """The reason first, then the marks."""
         self.gone(removal.short_channel_ids)
-        await self.store.append([(delete_channel(scid), 0) for scid in removal.short_channel_ids])
-        await self.store.mark_deleted(removal.offsets)
+        notes = [self._dying.pop(scid)[1] for scid in removal.short_channel_ids if scid in self._dying]
+        await self.store.append([(delete_channel(scid), 0) for scid in removal.stored])
+        await self.store.mark_deleted((*removal.offsets, *notes))
 
     async def compact(self) -> None:
         """Have the store rewritten when most of it is deleted. Raises ProfileUnusable."""
@@ -159,6 +185,80 @@ class KeptGraph:
                 # A cancel after the file was replaced loses where the records went: it comes when the graph is closed.
                 moved = await self.store.compact()
                 self.graph.move_offsets(moved.old, moved.new)
+                self._move_notes(moved)
+
+    def _move_notes(self, moved: Moved) -> None:
+        scids = list(self._dying)
+        offsets = moved(np.array([offset for _height, offset in self._dying.values()], np.uint64)).tolist()
+        for scid, offset in zip(scids, offsets, strict=True):
+            self._dying[scid] = self._dying[scid][0], offset
+
+    # -- what the chain says
+
+    async def check(self, capacities_sat: Mapping[int, int]) -> list[int]:
+        """The chain holds the funding outputs of these channels; gives those that are there and were unchecked.
+
+        Raises ProfileUnusable, StoreDamaged.
+        """
+        return await finish(self._check(capacities_sat))
+
+    async def _check(self, capacities_sat: Mapping[int, int]) -> list[int]:
+        async with self._lock:
+            found = {scid: self.graph.channel(scid) for scid in capacities_sat}
+            fresh = [one for one in found.values() if one is not None and one.trust is Trust.UNCHECKED]
+            scids = [int(one.short_channel_id) for one in fresh]
+            amounts = [(one.offset, capacities_sat[scid]) for one, scid in zip(fresh, scids, strict=True)]
+            await self.store.set_amounts([amount for amount in amounts if amount[0]])
+            for scid in scids:
+                self.graph.mark_checked(scid, capacities_sat[scid])
+            return scids
+
+    async def remove(self, scids: Iterable[int]) -> None:
+        """The chain does not hold these. Raises ProfileUnusable, StoreDamaged."""
+        async with self._lock:
+            for scid in scids:
+                await finish(self._forget(self.graph.remove(scid)))
+
+    async def mark_dying(self, scids: Iterable[int], height: int) -> None:
+        """The block at `height` spent the funding outputs of these channels. Raises ProfileUnusable, StoreDamaged."""
+        async with self._lock:
+            for scid in scids:
+                channel = self.graph.channel(scid)
+                if channel is not None and scid not in self._dying:
+                    await finish(self._mark_dying(channel, height))
+
+    async def _mark_dying(self, channel: Channel, height: int) -> None:
+        scid = int(channel.short_channel_id)
+        (note,) = await self.store.append([(channel_dying(scid, height), 0)])
+        if channel.offset:
+            await self.store.mark_dying(channel.offset)
+        self._dying[scid] = height, note
+        self.graph.mark_dying(scid, height)
+
+    async def go_back(self, fork_height: int) -> None:
+        """Blocks above `fork_height` are no longer in the chain: what they held is unchecked, what they spent lives.
+
+        Raises ProfileUnusable, StoreDamaged.
+        """
+        async with self._lock:
+            for scid in [scid for scid, (height, _note) in self._dying.items() if height > fork_height]:
+                await finish(self._mark_living(scid))
+            above = self.graph.channels_between(fork_height + 1, 1 << 24).tolist()
+            for first in range(0, len(above), _SLICE):
+                await finish(self._uncheck(above[first : first + _SLICE]))
+
+    async def _mark_living(self, scid: int) -> None:
+        _height, note = self._dying.pop(scid)
+        channel = self.graph.channel(scid)
+        if channel is not None and channel.offset:
+            await self.store.mark_living(channel.offset)
+        await self.store.mark_deleted([note])
+        self.graph.mark_living(scid)
+
+    async def _uncheck(self, scids: Sequence[int]) -> None:
+        unchecked = [scid for scid in scids if mark_unchecked(self.graph, scid)]
+        channels = [channel for channel in map(self.graph.channel, unchecked) if channel is not None]
+        await self.store.set_amounts([(channel.offset, 0) for channel in channels if channel.offset])
 
     def tell(self) -> None:
         """Publish what changed since the last time, if anything did."""
@@ -174,11 +274,23 @@ class KeptGraph:
 
 
 def _records(news: News) -> list[Record]:
-    """As the store has them. A channel's timestamp is for readers that stream by time; its updates have their own."""
+    """As the store has them; the amount of a channel that is unchecked is 0, so that there is room for what the chain says.
+
+    A channel's timestamp is for readers that stream by time; its updates have their own."""
     if isinstance(news.content, ChannelAnnouncement):
         announced = (news.message, 0)
-        return [announced] if news.capacity_sat is None else [announced, (channel_amount(news.capacity_sat), 0)]
+        return [announced, (channel_amount(news.capacity_sat or 0), 0)]
     return [(news.message, news.content.timestamp)]
+
+
+async def _noting_dying(pieces: AsyncIterator[Batch], dying: list[tuple[int, int, int]]) -> AsyncIterator[Batch]:
+    """Hands the pieces through; short channel id, height and offset of each note go to `dying`."""
+    async for piece in pieces:
+        for number in np.flatnonzero(piece.live & (piece.type == CHANNEL_DYING) & (piece.length >= _DYING_BYTES)):
+            message = piece.message(number)
+            scid, height = int.from_bytes(message[2:10], "big"), int.from_bytes(message[10:14], "big")
+            dying.append((scid, height, int(piece.offset[number])))
+        yield piece
 
 
 def _newest(batch: Sequence[News], numbers: Sequence[int]) -> list[int]:

@@ -154,7 +154,7 @@ class Gossip:
                 peer.send(message)
 
     def _missing(self, scids: Sequence[int]) -> list[int]:
-        return [scid for scid in scids if self._graph.row_of(scid) is None]
+        return [scid for scid in scids if not self._graph.has_signed(scid)]
 
     def _taken(self, taken: Sequence[Taken]) -> None:
         for one in taken:

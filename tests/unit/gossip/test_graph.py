@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.bolt.addresses import decode_descriptors, encode_descriptors
-from core.gossip.columns import ChannelIndex
+from core.gossip.columns import OVERLAY, ChannelIndex
 from core.gossip.graph import FORGET_AFTER_BLOCKS, PRUNE_AFTER_S, Graph
 from core.gossip.graph_values import Applied, Changes, GraphChanged, Removal, Trust, Verdict
 from tests.unit.gossip.graphs import CHAIN, NOW, add, channel, node, node_id, scid, update
@@ -104,27 +104,33 @@ def test_trust_is_kept_counted_and_gained(graph: Graph) -> None:
     announce(graph, 1, 10, 20)
     announce(graph, 2, 10, 20, Trust.UNCHECKED)
     announce(graph, 3, 10, 20, Trust.OVERLAY)
-    assert (len(graph), graph.checked_count, graph.unchecked_count) == (3, 1, 2)
+    assert (len(graph), graph.checked_count, graph.unchecked_count, graph.overlay_count) == (3, 1, 1, 1)
     assert graph.mark_checked(int(scid(2)), 123) and graph.mark_checked(int(scid(2)), 123)
     assert not graph.mark_checked(int(scid(3)), 123)
     assert not graph.mark_checked(int(scid(4)), 123)
-    assert (graph.checked_count, graph.unchecked_count) == (2, 1)
+    assert (graph.checked_count, graph.unchecked_count, graph.overlay_count) == (2, 0, 1)
     found = graph.channel(int(scid(2)))
     assert found is not None and found.trust is Trust.CHECKED and found.capacity_sat == 123
     graph.remove(int(scid(3)))
     graph.remove(int(scid(1)))
-    assert (graph.checked_count, graph.unchecked_count) == (1, 0)
+    assert (graph.checked_count, graph.unchecked_count, graph.overlay_count) == (1, 0, 0)
 
 
 def test_a_signed_announcement_takes_the_place_of_an_overlay_and_its_nodes_stay(graph: Graph) -> None:
     announce(graph, 1, 10, 20, Trust.OVERLAY)
-    graph.update_channel(update(1, 0))
-    graph.update_node(node(10))
+    assert not graph.has_signed(int(scid(1)))
+    assert graph.update_channel(update(1, 0)).verdict is Verdict.UNKNOWN, "nobody signed who may sign for it"
+    assert graph.update_node(node(10)).verdict is Verdict.UNKNOWN
+    graph.keep_node(graph.node_rows[node_id(10)], NOW + 5, b"\1\2\3", (b"", bytes(32), b""), 0, state=OVERLAY)
     assert announce(graph, 1, 10, 20, Trust.UNCHECKED).verdict is Verdict.NEWS
     found, kept = graph.channel(int(scid(1))), graph.node(node_id(10))
     assert found is not None and found.trust is Trust.UNCHECKED and found.policies == (None, None)
-    assert kept is not None and kept.announced is not None and kept.channels == 1
-    assert len(graph) == 1
+    assert kept is not None and kept.announced is not None and kept.announced.overlay and kept.channels == 1
+    assert (len(graph), graph.overlay_count) == (1, 0) and graph.has_signed(int(scid(1)))
+    assert graph.update_node(node(10)).verdict is Verdict.NEWS, "older than the unsigned one, and signed"
+    kept = graph.node(node_id(10))
+    assert kept is not None and kept.announced is not None and not kept.announced.overlay
+    assert graph.update_node(node(10)).verdict is Verdict.KNOWN
 
 
 def test_a_node_goes_with_its_last_channel_and_the_store_is_told_what_is_obsolete(graph: Graph) -> None:
@@ -136,6 +142,7 @@ def test_a_node_goes_with_its_last_channel_and_the_store_is_told_what_is_obsolet
     assert removal.short_channel_ids == (int(scid(1)),)
     assert removal.node_ids == (node_id(20),)
     assert sorted(removal.offsets) == [100, 300, 400]
+    assert removal.stored == (int(scid(1)),)
     assert graph.node(node_id(20)) is None and graph.node_count == 2
     assert graph.remove(int(scid(1))) == Removal()
 
