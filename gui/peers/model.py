@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 
 from core.base.events import Direction, PeerConnected, PeerDisconnected
+from core.gossip.graph_values import GraphChanged
 from gui.bridge import PeerChange
-from gui.peer_names import peer_name
+from gui.peer_names import announced_by, claimed, peer_name
 from gui.phrases import bounded, tr
 from gui.theme import Role, Size, Theme
 from gui.times import ago, exactly, milliseconds
@@ -32,12 +33,13 @@ SEARCH_ROLE = int(Qt.ItemDataRole.UserRole) + 2
 class Column(IntEnum):
     STATE = 0
     NODE_ID = 1
-    ADDRESS = 2
-    DIRECTION = 3
-    LATENCY = 4
-    SINCE = 5
-    MESSAGES_IN = 6
-    MESSAGES_OUT = 7
+    ALIAS = 2
+    ADDRESS = 3
+    DIRECTION = 4
+    LATENCY = 5
+    SINCE = 6
+    MESSAGES_IN = 7
+    MESSAGES_OUT = 8
 
 
 _RIGHT = (Column.LATENCY, Column.SINCE, Column.MESSAGES_IN, Column.MESSAGES_OUT)
@@ -55,6 +57,8 @@ class PeerRow:
     """Wall time of the end, for one that is not connected."""
     reason: str = ""
     """Who closed and why, for one that is not connected."""
+    alias: str = ""
+    """What the peer calls itself by gossip, `«name»`; empty when it has not said."""
 
 
 class PeerModel(QAbstractTableModel):
@@ -115,6 +119,19 @@ class PeerModel(QAbstractTableModel):
             self._rows[place].info = info
             self._changed(place)
 
+    def graph_changed(self, changes: list[GraphChanged]) -> None:
+        """Look again at what peers call themselves; only rows that differ are repainted."""
+        if self._node.lightning is None:
+            return
+        everything = any(change.everything for change in changes)
+        heard: frozenset[bytes] = frozenset().union(*(change.nodes for change in changes))
+        for node_id in list(self._place) if everything else heard & self._place.keys():
+            place = self._place[node_id]
+            alias = self._alias_of(node_id)
+            if alias != self._rows[place].alias:
+                self._rows[place].alias = alias
+                self._changed(place)
+
     def repaint_times(self) -> None:
         """Relative times grow older by themselves."""
         if self._rows:
@@ -153,16 +170,21 @@ class PeerModel(QAbstractTableModel):
 
     # --- rows
 
+    def _alias_of(self, node_id: bytes) -> str:
+        announced = announced_by(self._node, node_id)
+        return "" if announced is None else claimed(announced.alias)
+
     def _connected(self, info: PeerInfo) -> None:
         place = self._place.get(info.node_id)
+        row = PeerRow(info.node_id, info, connected=True, alias=self._alias_of(info.node_id))
         if place is None:
             place = len(self._rows)
             self.beginInsertRows(QModelIndex(), place, place)
-            self._rows.append(PeerRow(info.node_id, info, connected=True))
+            self._rows.append(row)
             self._place[info.node_id] = place
             self.endInsertRows()
         else:
-            self._rows[place] = PeerRow(info.node_id, info, connected=True)
+            self._rows[place] = row
             self._offline.pop(info.node_id, None)
             self._changed(place)
 
@@ -236,7 +258,7 @@ class PeerModel(QAbstractTableModel):
         if role == SORT_ROLE:
             return _sort_key(row, column)
         if role == SEARCH_ROLE:
-            words = (self._text(row, Column.NODE_ID), state_words(row), direction_words(row.info.direction))
+            words = (self._text(row, Column.NODE_ID), row.alias, state_words(row), direction_words(row.info.direction))
             return " ".join((row.node_id.hex(), str(row.info.address), *words))
         return None
 
@@ -247,6 +269,8 @@ class PeerModel(QAbstractTableModel):
                 return state_words(row)
             case Column.NODE_ID:
                 return peer_name(self._node, row.node_id)
+            case Column.ALIAS:
+                return row.alias
             case Column.ADDRESS:
                 return bounded(str(info.address), 80)
             case Column.DIRECTION:
@@ -266,6 +290,8 @@ class PeerModel(QAbstractTableModel):
                 return row.reason or state_words(row)
             case Column.NODE_ID:
                 return row.node_id.hex()
+            case Column.ALIAS if row.alias:
+                return tr("{alias} is what this node calls itself. Anybody can take any name.", alias=row.alias)
             case Column.ADDRESS:
                 return tr("{address} ({kind})", address=bounded(str(row.info.address), 270), kind=row.info.address.kind)
             case Column.SINCE:
@@ -290,6 +316,7 @@ def header_words(column: Column) -> str:
     return {
         Column.STATE: tr("State"),
         Column.NODE_ID: tr("Node id"),
+        Column.ALIAS: tr("Calls itself"),
         Column.ADDRESS: tr("Address"),
         Column.DIRECTION: tr("Direction"),
         Column.LATENCY: tr("Latency, ms"),
@@ -323,6 +350,8 @@ def _sort_key(row: PeerRow, column: Column) -> Any:
             return 0 if row.connected else 1
         case Column.NODE_ID:
             return row.node_id.hex()
+        case Column.ALIAS:
+            return (not row.alias, row.alias.casefold())
         case Column.ADDRESS:
             return str(info.address)
         case Column.DIRECTION:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QScrollArea, QToolButton, QVBoxLayout
 
-from core.bolt.features import LEYDEN_FEATURES, bits, feature_name
 from gui.actions import ActionId, Actions
 from gui.peer_names import peer_name
+from gui.peers.claim import ClaimBox, feature_lines
 from gui.peers.model import PeerRow, direction_words, state_words
 from gui.phrases import bounded, tr
 from gui.theme import SPACE_GROUP, SPACE_INSIDE, SPACE_RELATED, Role, Size, Theme
@@ -19,19 +19,7 @@ from gui.widgets.basics import Chip, CopyButton, label, paragraph, plain_tooltip
 if TYPE_CHECKING:
     from core.node import Node
 
-_FEATURE_LINES_MAX = 200
 _WIDTH_EM = 27
-
-
-def feature_lines(features: bytes) -> list[str]:
-    """`option_channel_type  45 optional, also ours`, ascending by bit."""
-    ours = {bit & ~1 for bit in bits(LEYDEN_FEATURES)}
-    lines = []
-    for bit in bits(features)[:_FEATURE_LINES_MAX]:
-        need = tr("optional") if bit % 2 else tr("required")
-        also = tr(", also ours") if bit & ~1 in ours else ""
-        lines.append(f"{feature_name(bit)}\n    {bit} {need}{also}")
-    return lines
 
 
 class PeerPanel(QScrollArea):
@@ -53,6 +41,7 @@ class PeerPanel(QScrollArea):
         self._tools: dict[ActionId, QToolButton] = {}
         self._said = paragraph("", theme, size=Size.TABLE)
         self._said_head = label(self.tr("The peer said (not verified):"), theme, size=Size.CAPTION, tone="muted")
+        self.claim = ClaimBox(node, theme)
         self._list = paragraph("", theme, size=Size.TABLE)
         self._list.setFont(theme.font(Size.CAPTION, fixed=True))
         self._list.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -68,6 +57,8 @@ class PeerPanel(QScrollArea):
         layout.addLayout(self._form())
         layout.addWidget(self._said_head)
         layout.addWidget(self._said)
+        layout.addSpacing(SPACE_RELATED)
+        layout.addWidget(self.claim)
         layout.addSpacing(SPACE_RELATED)
         layout.addWidget(label(self.tr("Features they offer"), theme, bold=True))
         layout.addWidget(self._list)
@@ -110,6 +101,7 @@ class PeerPanel(QScrollArea):
         for action_id, tool in self._tools.items():
             tool.setVisible(peer.connected is (action_id is not ActionId.RECONNECT))
         self._show_values(peer)
+        self.claim.show_node(peer.node_id, peer.info.features)
         self._said.setText(bounded(said))
         for part in (self._said_head, self._said):
             part.setVisible(bool(said))

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from core.base.events import Direction, NodeState, NodeStateChanged
 from core.bolt.keys import short_id
+from core.gossip.graph_values import GraphChanged
 from core.peers.events import PeerNotice
 from gui import dialogs
 from gui.actions import ActionId, Actions
@@ -77,6 +78,7 @@ class PeersView(QWidget):
         bridge.peers_changed.connect(self._peers_changed)
         bridge.peer_notices.connect(self._peer_notices)
         bridge.node_state_changed.connect(self._node_state_changed)
+        bridge.graph_changed.connect(self._graph_changed)
         self.setFocusProxy(self.connect_bar.field)
         self.model.catch_up()
         self._show_all()
@@ -183,6 +185,11 @@ class PeersView(QWidget):
     def _peers_changed(self, changes: list[PeerChange]) -> None:
         self.model.apply(changes)
         self._show_all()
+
+    def _graph_changed(self, changes: list[GraphChanged]) -> None:
+        self.model.graph_changed(changes)
+        if self.isVisible():
+            self._show_selected()
 
     def _peer_notices(self, notices: list[PeerNotice]) -> None:
         for notice in notices:
@@ -314,6 +321,7 @@ class PeersView(QWidget):
             {
                 Column.STATE: (tr("Connected"), True),
                 Column.NODE_ID: ("02ab12…9f3c04" + (" quiet" if self._node.practice_peers else ""), False),
+                Column.ALIAS: ("«a name as long»", False),
                 Column.ADDRESS: ("203.0.113.199:65535", False),
                 Column.DIRECTION: (tr("Outbound"), True),
                 Column.LATENCY: (tr("not measured"), False),

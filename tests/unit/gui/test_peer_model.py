@@ -7,9 +7,10 @@ from PySide6.QtCore import QAbstractItemModel, Qt
 from pytestqt.modeltest import ModelTester
 
 from core.base.events import Direction, PeerConnected, PeerDisconnected
+from core.gossip.graph_values import GraphChanged
 from core.peers.reasons import CloseCode, closed_by_them
 from gui.peers import model as peer_model
-from gui.peers.model import NODE_ID_ROLE, SORT_ROLE, Column, PeerModel
+from gui.peers.model import NODE_ID_ROLE, SEARCH_ROLE, SORT_ROLE, Column, PeerModel
 from gui.theme import Theme
 from tests.support.fake_node import FakeNode, address, node_id
 
@@ -75,6 +76,7 @@ def test_what_a_row_shows(node: FakeNode, model: PeerModel) -> None:
     assert shown == [
         "Connected",
         f"{identity[:6]}…{identity[-6:]}",
+        "",
         "203.0.113.1:9735",
         "Inbound",
         "43",
@@ -165,3 +167,54 @@ def test_a_peers_text_is_never_markup(node: FakeNode, model: PeerModel) -> None:
 def test_screen_readers_hear_the_column_with_each_cell(node: FakeNode, model: PeerModel) -> None:
     _arrive(node, model, 1)
     assert _cell(model, 1, Column.STATE, Qt.ItemDataRole.AccessibleTextRole) == "State: Connected"
+
+
+# --- what gossip has them say
+
+
+def _announce(node: FakeNode, number: int, alias: bytes) -> GraphChanged:
+    if node.graph.node(node_id(number)) is None:
+        node.channel(number, (node_id(number), node_id(90)))
+    node.clock.jump_wall(1)
+    node.announce(node_id(number), alias)
+    changed = node.graph.take_changes()
+    assert changed is not None
+    return changed
+
+
+def test_a_peer_is_called_as_it_calls_itself(node: FakeNode, model: PeerModel) -> None:
+    _announce(node, 1, b"before")
+    _arrive(node, model, 1, 2)
+    assert [_cell(model, number, Column.ALIAS) for number in (1, 2)] == ["«before»", ""]
+    steps = _Steps(model)
+    model.graph_changed([_announce(node, 2, b"<b>two</b>"), _announce(node, 3, b"a stranger")])
+    assert _cell(model, 2, Column.ALIAS) == "«<b>two</b>»"
+    assert "&lt;b&gt;two" in str(_cell(model, 2, Column.ALIAS, Qt.ItemDataRole.ToolTipRole))
+    assert "«<b>two</b>»" in str(_cell(model, 2, Column.STATE, SEARCH_ROLE))
+    assert steps.heard == ["change 1-1"]
+
+
+def test_only_rows_that_differ_are_repainted_when_all_has_changed(node: FakeNode, model: PeerModel) -> None:
+    _arrive(node, model, 1, 2)
+    for number in (1, 2):
+        model.graph_changed([_announce(node, number, b"same")])
+    _announce(node, 2, b"other")
+    steps = _Steps(model)
+    model.graph_changed([GraphChanged(everything=True)])
+    assert steps.heard == ["change 1-1"]
+    assert [_cell(model, number, Column.ALIAS) for number in (1, 2)] == ["«same»", "«other»"]
+
+
+def test_names_are_sorted_without_case_and_the_nameless_stand_last(node: FakeNode, model: PeerModel) -> None:
+    for number, alias in ((1, b"bob"), (2, b"Alice"), (3, b"")):
+        _announce(node, number, alias)
+    _arrive(node, model, 1, 2, 3)
+    assert sorted((1, 2, 3), key=lambda number: _cell(model, number, Column.ALIAS, SORT_ROLE)) == [2, 1, 3]  # type: ignore[arg-type, return-value]
+
+
+def test_a_stopped_node_is_not_asked(node: FakeNode, model: PeerModel) -> None:
+    _announce(node, 1, b"one")
+    _arrive(node, model, 1)
+    node.lightning = None
+    model.graph_changed([GraphChanged(everything=True)])
+    assert _cell(model, 1, Column.ALIAS) == "«one»"

@@ -16,9 +16,9 @@ from core.peers.errors import AddressAttempt, AllAddressesFailed, PeerHasChannel
 from core.peers.events import PeerNotice
 from core.peers.practice import PracticePeer
 from gui.actions import ActionId
+from gui.peers.claim import feature_lines
 from gui.peers.connect_text import understand
 from gui.peers.model import NODE_ID_ROLE, Column
-from gui.peers.panel import feature_lines
 from gui.tasks import WindowTasks
 from gui.theme import Theme
 from gui.window import MainWindow
