@@ -19,20 +19,13 @@ from numpy.typing import NDArray
 from core.bolt.wire import ShortChannelId
 from core.gossip.columns import DYING, LIVE, Records, Rows
 from core.gossip.graph import Graph
-from core.gossip.scorer import LiquidityBound
+from core.gossip.liquidity import LiquidityBounds, penalty_msat
 
 MAX_HOPS = 20
 """CLN's `ROUTING_MAX_HOPS`: what fits an onion of 1,300 bytes."""
 DEFAULT_FINAL_CLTV = 9
 """CLN's default of `cltv`, in blocks."""
 BLOCKS_PER_YEAR = 52_596
-IMPOSSIBLE_MSAT = 100_000_000_000
-"""What using a channel costs that is thought not to have the money: a bitcoin, as LDK has it. Not a refusal: when there
-is no other way, it is tried."""
-LIQUIDITY_MSAT = 30_000
-"""What a tenfold lower chance of success costs (LDK's `liquidity_penalty_multiplier_msat`)."""
-HALF_LIFE_S = 6 * 3600
-"""In so long half of what a failure taught is forgotten (LDK's `liquidity_offset_half_life`)."""
 _HOP_MSAT = 1
 """Of two equally cheap ways the shorter one."""
 _SHORTER_MSAT = 1 << 50
@@ -43,7 +36,7 @@ _MAX_AMOUNT_MSAT = 21_000_000 * 100_000_000 * 1000
 class Bounds(Protocol):
     """What payments taught; `core.gossip.scorer.Scorer` is one."""
 
-    def bound(self, short_channel_id: int, direction: int) -> LiquidityBound | None: ...
+    def bounds(self, short_channel_id: int, direction: int) -> LiquidityBounds | None: ...
 
 
 class NoRoute(Exception):
@@ -71,7 +64,8 @@ class RouteRequest:
     source: bytes
     destination: bytes
     amount_msat: int
-    """What shall arrive."""
+    """What shall arrive. 0 asks for any way there is: as long as no fee has come on top, no minimum and no maximum of a
+    channel is looked at (CLN)."""
     risk_factor: float = 10.0
     """What locked money costs, in percent a year."""
     final_cltv: int = DEFAULT_FINAL_CLTV
@@ -242,7 +236,7 @@ class RouteSearch:
         special = self._bounds is not None or bool(self._excluded)
         for at in range(route_map.starts[node], route_map.starts[node + 1]):
             source = sources[at]
-            if settled[source] or not minima[at] <= amount <= maxima[at]:
+            if settled[source] or not (minima[at] <= amount <= maxima[at] or amount == 0):
                 continue
             fee = bases[at] + amount * proportionals[at] // 1_000_000
             cost = score + fee + int(risk * deltas[at]) + (_SHORTER_MSAT if self._shorter else _HOP_MSAT)
@@ -263,11 +257,11 @@ class RouteSearch:
         key = self._map.short_channel_ids[at], self._map.directions[at]
         if key in self._excluded:
             return None
-        bound = self._bounds.bound(*key) if self._bounds is not None else None
-        if bound is None:
+        known = self._bounds.bounds(*key) if self._bounds is not None else None
+        if known is None:
             return 0
         capacity_msat = self._map.capacities_sat[at] * 1000 or self._map.maxima_msat[at]
-        return penalty_msat(bound, amount_msat, capacity_msat, self._now)
+        return penalty_msat(known, amount_msat, capacity_msat, self._now)
 
     def _arrived(self) -> bool:
         ways = []
@@ -297,19 +291,6 @@ class RouteSearch:
             hops.append(Hop(self._map.node_ids[node], scid, self._map.directions[at], self._amount[node], delay))
             delay += self._map.deltas[at]
         return hops[::-1]
-
-
-def penalty_msat(bound: LiquidityBound, amount_msat: int, capacity_msat: int, now: float) -> int:
-    """What it costs to try a direction on which more than the bound did not pass, in millisatoshi.
-
-    Forgotten by halves, the bound rises to the capacity again. Above it: as good as impossible. Below: by how likely
-    the money is there, if it is spread evenly up to the bound (LDK's liquidity penalty).
-    """
-    forgotten = 0.5 ** (max(0.0, now - bound.learned_at) / HALF_LIFE_S)
-    upper = capacity_msat - max(0, capacity_msat - bound.upper_msat) * forgotten
-    if amount_msat >= upper:
-        return IMPOSSIBLE_MSAT
-    return round(-math.log10((upper - amount_msat) / upper) * LIQUIDITY_MSAT)
 
 
 def _usable(channels: Records, directions: Records) -> Rows:

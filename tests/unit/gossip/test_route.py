@@ -10,10 +10,9 @@ import pytest
 from core.gossip.graph import Graph
 from core.gossip.graph_bulk import extend
 from core.gossip.graph_values import Trust
+from core.gossip.liquidity import HALF_LIFE_S
 from core.gossip.route import (
     BLOCKS_PER_YEAR,
-    HALF_LIFE_S,
-    IMPOSSIBLE_MSAT,
     Hop,
     NoRoute,
     RouteMap,
@@ -22,13 +21,14 @@ from core.gossip.route import (
     Snapshot,
     UnknownNode,
     find_route,
-    penalty_msat,
 )
-from core.gossip.scorer import LiquidityBound, Scorer
+from core.gossip.scorer import Scorer
 from tests.support.topology import read_topology
 from tests.unit.gossip.graphs import CHAIN, NOW, add, channel, node_id, scid, update
 
 AMOUNT = 1_000_000
+CAPACITY_MSAT = 1_000_000_000
+"""Of the channels that `add` makes."""
 
 
 @pytest.fixture
@@ -166,26 +166,44 @@ async def test_what_failed_before_is_avoided_until_it_is_forgotten(graph: Graph)
     add(graph, 1, 1, 2, base_msat=1)
     add(graph, 2, 1, 2, base_msat=20_000)
     scorer, route_map = await Scorer.open(None), RouteMap.of(graph)
-    scorer.payment_failed(int(scid(1)), 0, AMOUNT, NOW)
+    scorer.payment_failed(int(scid(1)), 0, AMOUNT, capacity_msat=CAPACITY_MSAT, now=NOW)
 
     def channel_at(now: float) -> int:
         return find_route(route_map, request(1, 2), bounds=scorer, now=now)[0].short_channel_id.block - 100
 
     assert channel_at(NOW) == channel_at(NOW - 5) == 2
     assert channel_at(NOW + 30 * HALF_LIFE_S) == 1
-    scorer.payment_failed(int(scid(2)), 0, AMOUNT, NOW)
+    scorer.payment_failed(int(scid(2)), 0, AMOUNT, capacity_msat=CAPACITY_MSAT, now=NOW)
     assert channel_at(NOW) == 1  # Nothing better is left: it is tried all the same.
 
 
-def test_the_price_of_a_bound() -> None:
-    bound = LiquidityBound(1_000_000, NOW)
-    assert penalty_msat(bound, 1_000_000, 5_000_000, NOW) == IMPOSSIBLE_MSAT
-    assert penalty_msat(bound, 900_000, 5_000_000, NOW) == 30_000  # One chance in ten.
-    assert penalty_msat(bound, 900_000, 5_000_000, NOW - HALF_LIFE_S) == 30_000  # A clock that was set back.
-    assert penalty_msat(bound, 0, 5_000_000, NOW) == 0
-    assert penalty_msat(bound, 2_700_000, 5_000_000, NOW + HALF_LIFE_S) == 30_000  # The bound is 3,000,000 by then.
-    assert penalty_msat(LiquidityBound(9, NOW), 5_000_000, 5_000_000, NOW + 99 * HALF_LIFE_S) == IMPOSSIBLE_MSAT
-    assert penalty_msat(LiquidityBound(0, NOW), 0, 0, NOW) == IMPOSSIBLE_MSAT
+async def test_a_doubt_costs_as_much_as_its_formula_says(graph: Graph) -> None:
+    """The second way is 9,900 msat dearer; at five sixths of what failed the doubt about the first is worth 23,339."""
+    add(graph, 1, 1, 2, base_msat=100, proportional=0)
+    add(graph, 2, 1, 2, base_msat=10_000, proportional=0)
+    scorer, route_map = await Scorer.open(None), RouteMap.of(graph)
+
+    def way() -> int:
+        return find_route(route_map, request(1, 2, risk_factor=0.0), bounds=scorer, now=NOW)[0].short_channel_id.block
+
+    scorer.payment_failed(int(scid(1)), 0, AMOUNT * 6 // 5, capacity_msat=CAPACITY_MSAT, now=NOW)
+    assert way() == 102
+    scorer.payment_passed(int(scid(1)), 0, AMOUNT * 9 // 10, capacity_msat=CAPACITY_MSAT, now=NOW)
+    assert way() == 101  # Two chances in three, or 5,273 msat.
+    scorer.payment_passed(int(scid(2)), 0, AMOUNT, capacity_msat=CAPACITY_MSAT, now=NOW)
+    assert way() == 101
+
+
+def test_no_amount_asks_for_any_way_as_long_as_no_fee_has_come_on_top(graph: Graph) -> None:
+    add(graph, 1, 1, 2, base_msat=0, proportional=5, minimum_msat=1000)
+    add(graph, 2, 2, 3, base_msat=0, proportional=5, minimum_msat=1000)
+    nothing = RouteRequest(node_id(1), node_id(3), 0)
+    assert [hop.amount_msat for hop in find_route(RouteMap.of(graph), nothing)] == [0, 0]
+    with pytest.raises(NoRoute):
+        find_route(RouteMap.of(graph), RouteRequest(node_id(1), node_id(3), 1))
+    graph.update_channel(update(2, 0, timestamp=NOW + 1, base_msat=999, minimum_msat=1000))
+    with pytest.raises(NoRoute):
+        find_route(RouteMap.of(graph), nothing)
 
 
 def ways(graph: Graph, at: bytes, destination: bytes, seen: tuple[bytes, ...] = ()) -> Iterator[list[tuple[int, int]]]:
