@@ -6,10 +6,12 @@ Everything that changes the graph goes through here, one batch after the other. 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from core.base.clock import Clock
 from core.base.events import EventBus
@@ -274,9 +276,10 @@ class KeptGraph:
 
 
 def _records(news: News) -> list[Record]:
-    """As the store has them; the amount of a channel that is unchecked is 0, so that there is room for what the chain says.
+    """As the store has them; the amount of an unchecked channel is 0, which leaves room for what the chain says.
 
-    A channel's timestamp is for readers that stream by time; its updates have their own."""
+    A channel's timestamp is for readers that stream by time; its updates have their own.
+    """
     if isinstance(news.content, ChannelAnnouncement):
         announced = (news.message, 0)
         return [announced, (channel_amount(news.capacity_sat or 0), 0)]
@@ -286,7 +289,8 @@ def _records(news: News) -> list[Record]:
 async def _noting_dying(pieces: AsyncIterator[Batch], dying: list[tuple[int, int, int]]) -> AsyncIterator[Batch]:
     """Hands the pieces through; short channel id, height and offset of each note go to `dying`."""
     async for piece in pieces:
-        for number in np.flatnonzero(piece.live & (piece.type == CHANNEL_DYING) & (piece.length >= _DYING_BYTES)):
+        at = np.flatnonzero(piece.live & (piece.type == CHANNEL_DYING) & (piece.length >= _DYING_BYTES))
+        for number in at.tolist():
             message = piece.message(number)
             scid, height = int.from_bytes(message[2:10], "big"), int.from_bytes(message[10:14], "big")
             dying.append((scid, height, int(piece.offset[number])))

@@ -51,8 +51,6 @@ LIARS = 1_024
 
 CHECKED_AT_DEPTH = 6
 """BOLT 7: confirmations of a funding output before anybody is told of its channel."""
-FURTHEST_AHEAD_BLOCKS = 2_016
-"""Two weeks. Channels of blocks so far above our tip are no channels; nearer ones wait, our chain may be behind."""
 CHECKS_AT_ONCE = 64
 """Channels that are looked up, stored and told together: a commit to the disk, and 3 ms of the loop."""
 CHECK_RETRY_S = 30.0

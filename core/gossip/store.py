@@ -28,6 +28,7 @@ from core.gossip.store_format import (
     FLAG_DYING,
     HEADER,
     StoreCounts,
+    channel_amount,
 )
 from core.gossip.store_index import StoreIndex
 from core.gossip.store_reading import LOADED_BYTES, Progress, StoreReport, read_store
@@ -139,6 +140,20 @@ class GossipStore:
         async with self._lock:
             await self._do(StoreFile.mark, offset, FLAG_DYING)
 
+    async def mark_living(self, offset: int) -> None:
+        """Take `mark_dying` back. Raises ProfileUnusable, StoreDamaged."""
+        async with self._lock:
+            await self._do(StoreFile.unmark, offset, FLAG_DYING)
+
+    async def set_amounts(self, amounts: Sequence[tuple[int, int]]) -> None:
+        """Tell the capacity in sat of channels whose announcements are at these offsets; 0: it is not known any more.
+
+        Without effect where no amount stands behind the announcement. Raises ProfileUnusable, StoreDamaged.
+        """
+        async with self._lock:
+            for first in range(0, len(amounts), _SLICE):
+                await self._do(_set_amounts, amounts[first : first + _SLICE])
+
     async def read(self, offsets: Iterable[int]) -> list[bytes]:
         """The messages at `offsets`. Raises ProfileUnusable; StoreDamaged when one is not there as it was stored."""
         wanted = list(offsets)
@@ -240,6 +255,13 @@ def _mark_deleted(file: StoreFile, offsets: list[int]) -> int:
                 file.mark(place, FLAG_DELETED)
                 marked += 1
     return marked
+
+
+def _set_amounts(file: StoreFile, amounts: Sequence[tuple[int, int]]) -> None:
+    for offset, capacity_sat in amounts:
+        behind = file.follower(offset)
+        if behind is not None and file.type(behind) == CHANNEL_AMOUNT:
+            file.rewrite(behind, channel_amount(capacity_sat))
 
 
 def _read(file: StoreFile, offsets: list[int]) -> list[bytes]:

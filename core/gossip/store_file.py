@@ -74,6 +74,21 @@ class StoreFile:
         flags, _length, _crc, _timestamp = self._header(offset)
         _write_at(self._handle, bytes([(flags | flag) >> 8]), offset - HEADER.size)
 
+    def unmark(self, offset: int, flag: int) -> None:
+        """Take `flag` from the record whose message begins at `offset`."""
+        flags, _length, _crc, _timestamp = self._header(offset)
+        _write_at(self._handle, bytes([(flags & ~flag) >> 8]), offset - HEADER.size)
+
+    def rewrite(self, offset: int, message: bytes) -> None:
+        """Put `message` in the place of the one at `offset`, which is as long; in one write of few bytes.
+
+        A power cut within it leaves a record whose checksum does not fit, which the next start leaves out and tells.
+        """
+        flags, length, _crc, timestamp = self._header(offset)
+        if len(message) != length:
+            raise ValueError(f"{len(message)} bytes do not fit in the place of {length}")
+        _write_at(self._handle, encode_record(message, timestamp, flags), offset - HEADER.size)
+
     def read(self, offset: int) -> bytes:
         """The message at `offset`; StoreDamaged when its checksum does not fit any more."""
         _flags, length, crc, timestamp = self._header(offset)

@@ -68,6 +68,16 @@ MIGRATIONS: tuple[Migration, ...] = (
             ) STRICT, WITHOUT ROWID""",
         ),
     ),
+    Migration(
+        3,
+        (
+            """CREATE TABLE funding_outputs (
+                short_channel_id INTEGER NOT NULL PRIMARY KEY,
+                txid BLOB NOT NULL CHECK (length(txid) = 32)
+            ) STRICT""",
+            "CREATE INDEX funding_outputs_by_txid ON funding_outputs (txid)",
+        ),
+    ),
 )
 """Oldest first, without a gap."""
 

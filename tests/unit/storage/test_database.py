@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from core.gossip.fundings import Fundings
 from core.storage.database import Database
 from core.storage.errors import DatabaseDamaged, DatabaseTooNew, ProfileUnusable
 from core.storage.opening import channels_marker
@@ -119,6 +120,7 @@ async def test_a_practice_database_leaves_no_file(tmp_path: Path) -> None:
 WRITE_PAIRS = """
 import asyncio, sys
 from pathlib import Path
+from core.gossip.fundings import Fundings
 from core.storage.database import Database
 async def main():
     database = await Database.open(Path(sys.argv[1]))
@@ -312,7 +314,7 @@ async def test_every_released_version_can_be_opened(path: Path) -> None:
     await database.aclose()
 
 
-async def test_version_1_becomes_version_2_with_everything_in_it(path: Path) -> None:
+async def test_version_1_becomes_the_newest_with_everything_in_it(path: Path) -> None:
     shutil.copy(FIXTURE_V1, path)
     old = sqlite3.connect(f"file:{FIXTURE_V1}?mode=ro&immutable=1", uri=True)
     addresses = old.execute("SELECT node_id, kind, host, port, used_at FROM peer_addresses").fetchall()
@@ -330,9 +332,22 @@ async def test_version_1_becomes_version_2_with_everything_in_it(path: Path) -> 
             connection.execute("SELECT * FROM bans").fetchall(),
         ]
 
-    assert await database.read(work) == [(2,), addresses, [("connect", None)], peers, [("", "")], []]
+    assert await database.read(work) == [(KNOWN_VERSION,), addresses, [("connect", None)], peers, [("", "")], []]
     await database.aclose()
-    assert path.with_name("leyden-v1-before-v2.sqlite").exists()
+    assert path.with_name(f"leyden-v1-before-v{KNOWN_VERSION}.sqlite").exists()
+
+
+@pytest.mark.parametrize("version", range(1, KNOWN_VERSION))
+async def test_every_earlier_version_can_keep_funding_outputs_afterwards(path: Path, version: int) -> None:
+    earlier = await Database.open(path, migrations=MIGRATIONS[:version])
+    await earlier.aclose()
+    database = await Database.open(path)
+    fundings = Fundings(database)
+    await fundings.remember([(700_000 << 40 | 5 << 16 | 1, b"\x01" * 32)])
+    await database.aclose()
+    again = await Database.open(path)
+    assert await Fundings(again).known() == [700_000 << 40 | 5 << 16 | 1]
+    await again.aclose()
 
 
 async def test_a_released_migration_was_not_edited(path: Path) -> None:
@@ -374,6 +389,7 @@ async def test_a_migration_that_fails_leaves_the_old_version_in_place(path: Path
 MIGRATE = """
 import asyncio, sys
 from pathlib import Path
+from core.gossip.fundings import Fundings
 from core.storage.database import Database
 from tests.unit.storage.test_database import MIGRATIONS, TO_NEXT
 asyncio.run(Database.open(Path(sys.argv[1]), migrations=(*MIGRATIONS, TO_NEXT)))
