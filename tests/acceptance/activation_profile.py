@@ -14,7 +14,8 @@ from core.bolt.address import Address, AddressKind
 from core.bolt.keys import NodeKey
 from core.channels.records import ChannelRecord, ChannelRecords, Opener
 from core.channels.states import ChannelState
-from core.gossip.scorer import LiquidityBound, encode
+from core.gossip.liquidity import LiquidityBounds
+from core.gossip.scorer import encode
 from core.gossip.store_format import CHANNEL_ANNOUNCEMENT, CHANNEL_UPDATE, CURRENT_VERSION, encode_record
 from core.peers.book import SqlitePeerBook
 from core.storage.database import Database
@@ -62,7 +63,7 @@ async def fill(profile: Path, seed: int, graph_channels: int = GRAPH_CHANNELS) -
     finally:
         await database.aclose()
     (profile / "trusted_nodes").write_text(json.dumps([node.hex() for node in nodes[:TRUSTED]]))
-    scores = {(number, number % 2): LiquidityBound(1000 + number, 1.7e9) for number in range(SCORES)}
+    scores = {(number, number % 2): LiquidityBounds(number, 1000 + number, 1.7e9) for number in range(SCORES)}
     (profile / "scorer").write_bytes(encode(scores))
     (profile / "gossip_store").write_bytes(graph(chance, graph_channels))
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.gossip.scorer import MAGIC, LiquidityBound, Scorer, _checksum, encode
+from core.gossip.liquidity import LiquidityBounds
+from core.gossip.scorer import MAGIC, Scorer, _checksum, encode
 from core.gossip.store import open_gossip_store
 from core.gossip.store_format import CURRENT_VERSION, StoreCounts, encode_record
 
@@ -59,4 +60,4 @@ def test_any_bytes_are_a_scorer_or_set_aside(content: bytes) -> None:
 
 
 def _scorer(found: dict[tuple[int, int], int]) -> bytes:
-    return encode({where: LiquidityBound(bound, 1.5) for where, bound in found.items()})
+    return encode({where: LiquidityBounds(bound // 2, bound, 1.5) for where, bound in found.items()})

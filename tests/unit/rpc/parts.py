@@ -24,6 +24,7 @@ from core.chain.regtest import RegtestChain
 from core.gossip.graph import Graph
 from core.gossip.importing import ImportReport
 from core.gossip.router import Router
+from core.gossip.scorer import Scorer
 from core.gossip.store_reading import Progress
 from core.peers.budget import LoopBudget
 from core.peers.errors import NotBanned
@@ -62,7 +63,7 @@ class SmallNode:
         self.chain: RegtestChain | KernelChain | None = None
         self.certificates = {"known.test:50002"}
         self.graph = Graph(self.network.chain_hash)
-        self.router = Router(self.graph, None, self.clock)
+        self.router = Router(self.graph, Scorer(None, {}, "nothing learned yet"), self.clock)
         self.imported: list[Path] = []
         self.manager = PeerManager(
             key=self.key,
