@@ -94,6 +94,16 @@ COLOURS: dict[Role, tuple[str, str]] = {
 }
 """Role to (light, dark)."""
 
+CAPACITY_COLOURS: tuple[tuple[str, str], ...] = (
+    ("#B4C2CF", "#3E4A5C"),
+    ("#7FA9BD", "#3F6C86"),
+    ("#3F86A6", "#4C98A6"),
+    ("#2C5A92", "#86C58C"),
+    ("#2E1F66", "#F2E36B"),
+)
+"""Light and dark of each class of capacity, the smallest first: lightness alone tells them apart, so that nobody's eyes
+need to tell hues."""
+
 GROUNDS = (Role.WINDOW, Role.SURFACE, Role.SUNKEN, Role.SELECTION)
 TEXT_ROLES = (
     Role.TEXT,
@@ -157,6 +167,10 @@ class Theme(QObject):
 
     def color(self, role: Role) -> QColor:
         return QColor(hex_of(role, self._scheme))
+
+    def capacity_color(self, number: int) -> QColor:
+        """Of a class of capacity, 0 for the smallest."""
+        return QColor(CAPACITY_COLOURS[number][self._scheme is Scheme.DARK])
 
     def hex(self, role: Role) -> str:
         return hex_of(role, self._scheme)

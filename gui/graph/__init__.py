@@ -1,0 +1,1 @@
+"""A picture of the network: our node, its peers and their neighbourhood."""
