@@ -23,6 +23,7 @@ class ActionId(StrEnum):
     START_NODE = "start_node"
     CANCEL_ACTIVATION = "cancel_activation"
     COPY_URI = "copy_uri"
+    IMPORT_GRAPH = "import_graph"
     KEYS = "keys"
     LOCK = "lock"
     SWITCH_PROFILE = "switch_profile"
@@ -65,6 +66,7 @@ def _specs() -> dict[ActionId, Spec]:
         ActionId.START_NODE: Spec(tr("&Start node"), "start"),
         ActionId.CANCEL_ACTIVATION: Spec(tr("&Cancel start"), "stop"),
         ActionId.COPY_URI: Spec(tr("Copy node &URI"), "copy", "Ctrl+Shift+C"),
+        ActionId.IMPORT_GRAPH: Spec(tr("&Import network graph…")),
         ActionId.KEYS: Spec(tr("&Keys and access…"), shortcut="Ctrl+Shift+K"),
         ActionId.LOCK: Spec(tr("&Lock"), shortcut="Ctrl+Shift+L"),
         ActionId.SWITCH_PROFILE: Spec(tr("S&witch node…")),

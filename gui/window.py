@@ -27,6 +27,7 @@ from gui.bridge import Bridge
 from gui.keys import KeysDialog
 from gui.lock import AutoLock, LockPage
 from gui.messages.view import MessagesView
+from gui.network_import import NetworkImport
 from gui.own_address import own_uri
 from gui.peers.view import PeersView
 from gui.phrases import bounded
@@ -79,6 +80,7 @@ class MainWindow(QMainWindow):
         self.activation = ActivationView(node, tasks, self.bridge, theme)
         self.peers = PeersView(node, tasks, self.bridge, theme, self.actions_table)
         self.messages = MessagesView(node, self.bridge, theme, self.actions_table)
+        self.network_import = NetworkImport(node, tasks, theme, self)
         self._bind_views()
         self._lay_out()
         self._fill_menus()
@@ -185,6 +187,7 @@ class MainWindow(QMainWindow):
             part.setEnabled(state is not NodeState.STOPPING)
         startable = state in (NodeState.OFF, NodeState.PROBLEM) and self._node.lightning is None
         self.actions_table.enable(startable, ActionId.START_NODE)
+        self.actions_table.enable(self._node.lightning is not None, ActionId.IMPORT_GRAPH)
         self.actions_table.enable(state is NodeState.STARTING, ActionId.CANCEL_ACTIVATION)
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -217,6 +220,7 @@ class MainWindow(QMainWindow):
     def _bind_views(self) -> None:
         self.actions_table.bind(ActionId.START_NODE, self._start)
         self.actions_table.bind(ActionId.CANCEL_ACTIVATION, self.activation.cancel, enabled=False)
+        self.actions_table.bind(ActionId.IMPORT_GRAPH, self.network_import.choose, enabled=False)
         self.peers.message_wanted.connect(self._write_to)
         self.messages.connect_wanted.connect(self._connect)
 
@@ -279,6 +283,7 @@ class MainWindow(QMainWindow):
             ActionId.CANCEL_ACTIVATION,
             None,
             ActionId.COPY_URI,
+            ActionId.IMPORT_GRAPH,
             None,
             ActionId.KEYS,
             ActionId.LOCK,

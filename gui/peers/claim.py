@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from core.bolt.features import GOSSIP_QUERIES_BIT, LEYDEN_FEATURES, bits, feature_name
+from core.bolt.features import GOSSIP_QUERIES_BITS, LEYDEN_FEATURES, bits, feature_name
 from gui.peer_names import claimed
 from gui.phrases import bounded, tr
 from gui.theme import SPACE_INSIDE, Size, Theme
@@ -24,7 +24,7 @@ _ADDRESSES_MAX = 20
 
 def feature_lines(features: bytes) -> list[str]:
     """`option_channel_type  45 optional, also ours`, ascending by bit."""
-    ours = {bit & ~1 for bit in (*bits(LEYDEN_FEATURES), GOSSIP_QUERIES_BIT)}
+    ours = {bit & ~1 for bit in (*bits(LEYDEN_FEATURES), *GOSSIP_QUERIES_BITS)}
     lines = []
     for bit in bits(features)[:_FEATURE_LINES_MAX]:
         need = tr("optional") if bit % 2 else tr("required")

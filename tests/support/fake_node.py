@@ -38,6 +38,8 @@ from core.bolt.networks import NETWORKS
 from core.bolt.wire import ShortChannelId
 from core.gossip.graph import Graph
 from core.gossip.graph_values import Trust
+from core.gossip.importing import ImportReport
+from core.gossip.store_reading import Progress
 from core.peers.errors import CustomPeerNotConnected, CustomTypeEven, NotBanned, UnknownPeer
 from core.peers.practice import PracticePeer
 from core.peers.reasons import CloseCode, closed_by_them, closed_by_us
@@ -212,6 +214,8 @@ class FakeNode:
         self.activations = 0
         self.cancelled = 0
         self.stop_requests = 0
+        self.imports: list[Path] = []
+        self.importing: asyncio.Future[ImportReport] | None = None
 
     @property
     def peers(self) -> FakePeers:
@@ -259,6 +263,13 @@ class FakeNode:
         self.change_state(NodeState.STARTING)
         self.bus.publish(TaskChanged(self.activations, TaskState.IN_PROGRESS))
         return self.activations
+
+    async def import_gossip_store(self, path: Path, progress: Progress) -> ImportReport:
+        """Waits until a test says how it ends, by the future's result or exception; half of it is read at once."""
+        self.imports.append(path)
+        progress(50, 100)
+        self.importing = asyncio.get_running_loop().create_future()
+        return await self.importing
 
     async def cancel_activation(self) -> None:
         self.cancelled += 1
