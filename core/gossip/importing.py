@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from core.gossip.limits import FURTHEST_AHEAD_S, OLDEST_UPDATE_S, UNCHECKED
 from core.gossip.store_format import CHANNEL_ANNOUNCEMENT, CHANNEL_UPDATE, NODE_ANNOUNCEMENT
 from core.gossip.store_import import StoreImport
 from core.gossip.store_reading import Progress
-from core.gossip.verification import Verifier
+from core.gossip.verification import StartVerifier, Verifier
 
 _SLICE = 64
 """Messages that are decoded at once: about 2 ms."""
@@ -29,8 +28,6 @@ _KINDS: dict[int, type[ChannelAnnouncement | ChannelUpdate | NodeAnnouncement]] 
     CHANNEL_UPDATE: ChannelUpdate,
     NODE_ANNOUNCEMENT: NodeAnnouncement,
 }
-
-StartVerifier = Callable[[], AbstractAsyncContextManager[Verifier]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,7 @@ class StoreImporter:
             await asyncio.wait(running)
 
     async def _run(self, path: Path, progress: Progress) -> ImportReport:
-        async with self._one, self._start_verifier() as verifier:
+        async with self._one, self._start_verifier(clock=self._clock) as verifier:
             store = StoreImport(path)
             work = _Import(self._kept, self._clock, verifier)
             async for batch in store.batches(progress):

@@ -18,6 +18,10 @@ BATCH_DEATHS = 3
 STILLBORN_WORKERS = 3
 """Workers in a row that may end before they are ready until none is started any more."""
 
+WORKER_SILENT_S = 15.0
+"""A worker that answered nothing for so long, and at most twice as long, is killed and its batches are done again: it
+was stopped or hangs. A batch takes 12 ms, a start a second; both more on a machine that is very busy."""
+
 NODE_KEYS = 16_384
 """Parsed keys of nodes that a worker remembers; the whole network has about as many. Finding the point of a key is a
 tenth of a verification. Keys of funding outputs come once and are not remembered."""
@@ -78,8 +82,12 @@ ANSWER_TIMEOUT_S = 60.0
 """How long a peer may be silent in the middle of an answer until another one is asked."""
 IDS_A_QUERY = 1_000
 """Channels asked for at once: up to 900 KB, which is sent within seconds, so that a timeout means something."""
-LISTED_CHANNELS = 1_000_000
-"""Short channel ids that one answer may name, twenty times mainnet; a peer that names more is not listened to."""
+ANSWER_LONGEST_S = 3_600.0
+"""How long a whole answer may take, whatever comes meanwhile: what one that is slower still has is asked of another."""
+LISTED_CHANNELS = 250_000
+"""Short channel ids that one answer may name, five times mainnet; a peer that names more is not listened to."""
+LISTS_WAITING = 128
+"""Parts of a list that wait to be looked at: 8 MB, and more than so many channels take with all that is told."""
 
 SERVED_AT_ONCE = 32
 """Channels, or nodes, read from the store in one piece for a peer that asked."""

@@ -1,8 +1,8 @@
 """Signatures verified in processes of their own, so that neither the loop nor the window waits for them.
 
 Nothing is forked: each worker is a program executed at once, with pipes and nothing else of ours. One that dies is
-replaced, and what it had not answered is done again. What a caller brings beyond what the workers have room for makes
-it wait; meanwhile it should not read its peers.
+replaced, and what it had not answered is done again; one that is silent for long is killed first. What a caller brings
+beyond what the workers have room for makes it wait; meanwhile it should not read its peers.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import signal
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
+from core.base.clock import Clock, SystemClock
 from core.base.finish import finish
 from core.gossip.errors import VerificationFailed
-from core.gossip.limits import BATCH_DEATHS, BATCHES_A_WORKER, STILLBORN_WORKERS
+from core.gossip.limits import BATCH_DEATHS, BATCHES_A_WORKER, STILLBORN_WORKERS, WORKER_SILENT_S
 from core.gossip.verify_frames import COUNT, Record, Verdict, frames, read_verdicts
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,12 @@ def _where_we_are() -> dict[str, str]:
     return {} if root.name in ("site-packages", "dist-packages") else {"PYTHONPATH": str(root)}
 
 
+class StartVerifier(Protocol):
+    """How a service gets its workers; `Verifier.start` is one."""
+
+    def __call__(self, *, clock: Clock) -> AbstractAsyncContextManager[Verifier]: ...
+
+
 class _Job:
     """One frame until it is answered."""
 
@@ -70,6 +77,8 @@ class _Worker(asyncio.SubprocessProtocol):
         self._problem = ""
         self.jobs: deque[_Job] = deque()
         self.ready = False
+        self.answers = 0
+        """How many it gave."""
         self.gone = asyncio.get_running_loop().create_future()
 
     @property
@@ -81,6 +90,11 @@ class _Worker(asyncio.SubprocessProtocol):
         self.jobs.append(job)
         # Writing to one that is dying is without effect; its jobs are done again when it is gone.
         cast("asyncio.WriteTransport", self._transport.get_pipe_transport(_STDIN)).write(job.frame)
+
+    def give_up(self, problem: str) -> None:
+        """Kill it for this reason."""
+        self._problem = self._problem or problem
+        self.kill()
 
     def kill(self) -> None:
         if self._transport is None or self._transport.get_returncode() is not None:
@@ -105,8 +119,7 @@ class _Worker(asyncio.SubprocessProtocol):
             try:
                 self._read_answers()
             except ValueError as error:
-                self._problem = f"a worker gave a wrong answer: {error}"
-                self.kill()
+                self.give_up(f"a worker gave a wrong answer: {error}")
 
     def _read_answers(self) -> None:
         while len(self._unread) >= COUNT.size:
@@ -118,6 +131,7 @@ class _Worker(asyncio.SubprocessProtocol):
                 return
             verdicts = read_verdicts(self._unread[COUNT.size : end])
             self._unread = self._unread[end:]
+            self.answers += 1
             if self.ready:
                 self._verifier._answered(self.jobs.popleft(), verdicts)
             else:
@@ -144,7 +158,8 @@ class _Worker(asyncio.SubprocessProtocol):
 class Verifier:
     """Made by `start`."""
 
-    def __init__(self, workers: int, command: Sequence[str]) -> None:
+    def __init__(self, workers: int, clock: Clock, command: Sequence[str]) -> None:
+        self._clock = clock
         self._command = command
         self._workers: list[_Worker] = []
         self._room = asyncio.Semaphore(workers * BATCHES_A_WORKER)
@@ -156,17 +171,22 @@ class Verifier:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, workers: int = 1, *, command: Sequence[str] | None = None) -> AsyncIterator[Verifier]:
+    async def start(
+        cls, workers: int = 1, *, clock: Clock | None = None, command: Sequence[str] | None = None
+    ) -> AsyncIterator[Verifier]:
         """Run so many workers until the context ends; they need a moment until they answer, which nobody waits for.
 
-        VerificationFailed when none can be started at all. `command` is for tests.
+        VerificationFailed when none can be started at all. `clock`: by which one that is silent is noticed, or else the
+        machine's. `command` is for tests.
         """
-        verifier = cls(workers, worker_command() if command is None else command)
+        verifier = cls(workers, clock or SystemClock(), worker_command() if command is None else command)
+        watching = asyncio.create_task(verifier._watch())
         try:
             for _ in range(workers):
                 await verifier._spawn()
             yield verifier
         finally:
+            watching.cancel()
             await finish(verifier._close())
 
     @property
@@ -241,6 +261,16 @@ class Verifier:
             task = asyncio.get_running_loop().create_task(self._replace())
             self._replacing.add(task)
             task.add_done_callback(self._replacing.discard)
+
+    async def _watch(self) -> None:
+        """Two looks, not a time: after the computer slept, one look is late for everybody."""
+        heard: dict[_Worker, int] = {}
+        while True:
+            await self._clock.sleep(WORKER_SILENT_S)
+            for worker, answers in heard.items():
+                if worker.answers == answers:
+                    worker.give_up(f"a worker was silent for {WORKER_SILENT_S:.0f} s")
+            heard = {worker: worker.answers for worker in self._workers if worker.jobs}
 
     async def _replace(self) -> None:
         try:

@@ -16,10 +16,11 @@ from coincurve import PrivateKey
 
 from core.bolt.gossip import SignedPart
 from core.gossip.errors import VerificationFailed
-from core.gossip.limits import BATCH_DEATHS, BATCHES_A_WORKER
+from core.gossip.limits import BATCH_DEATHS, BATCHES_A_WORKER, STILLBORN_WORKERS, WORKER_SILENT_S
 from core.gossip.verification import Verifier
 from core.gossip.verify_frames import Verdict
 from tests.support.announcements import compact_signature
+from tests.support.clock import ManualClock
 
 KEY = PrivateKey(b"\x09" * 32)
 DIGEST = b"\x02" * 32
@@ -33,7 +34,7 @@ def _python(script: str) -> list[str]:
     return [sys.executable, "-S", "-c", script]
 
 
-async def _until(true: Callable[[], bool]) -> None:
+async def _until(true: Callable[[], object]) -> None:
     while not true():
         await asyncio.sleep(0.001)
 
@@ -85,6 +86,56 @@ async def test_what_a_dead_worker_had_waits_for_a_place_like_everything_else() -
         assert len(survivor.jobs) == BATCHES_A_WORKER
         os.kill(stopped, signal.SIGCONT)
         assert await work == EXPECTED
+
+
+async def test_a_stopped_worker_is_killed_and_its_batches_are_done_again() -> None:
+    clock = ManualClock()
+    async with Verifier.start(2, clock=clock) as verifier:
+        await verifier.verify(PATTERN)
+        stopped, sound = verifier.pids
+        os.kill(stopped, signal.SIGSTOP)
+        work = asyncio.ensure_future(verifier.verify(PATTERN))
+        jobs = {worker.pid: worker.jobs for worker in verifier._workers}
+        await _until(lambda: len(jobs[stopped]) == BATCHES_A_WORKER and not jobs[sound])
+        await clock.advance(WORKER_SILENT_S)
+        assert not work.done()
+        assert stopped in verifier.pids, "it may have been given them just now"
+        await clock.advance(WORKER_SILENT_S)
+        assert await work == EXPECTED
+        assert stopped not in verifier.pids
+        await _until(lambda: len(verifier.pids) == 2)
+        assert sound in verifier.pids
+
+
+async def test_who_waits_for_work_or_does_it_is_not_silent() -> None:
+    clock = ManualClock()
+    async with Verifier.start(1, clock=clock) as verifier:
+        await verifier.verify([GOOD])
+        before = verifier.pids
+        for _ in range(4):
+            await clock.advance(WORKER_SILENT_S)
+        for _ in range(4):
+            [worker] = verifier._workers
+            os.kill(before[0], signal.SIGSTOP)
+            work = asyncio.ensure_future(verifier.verify([GOOD]))
+            await _until(lambda worker=worker: worker.jobs)  # type: ignore[misc]
+            await clock.advance(WORKER_SILENT_S)
+            os.kill(before[0], signal.SIGCONT)
+            assert await work == [Verdict.VALID]
+        assert verifier.pids == before
+
+
+async def test_a_worker_that_never_gets_ready_is_given_up_in_the_end() -> None:
+    clock = ManualClock()
+    async with Verifier.start(1, clock=clock, command=_python("import sys; sys.stdin.buffer.read()")) as verifier:
+        work = asyncio.ensure_future(verifier.verify([GOOD]))
+        for _ in range(STILLBORN_WORKERS):
+            await _until(lambda: verifier.pids)
+            [pid] = verifier.pids
+            await clock.advance(2 * WORKER_SILENT_S)
+            await _until(lambda pid=pid: pid not in verifier.pids)  # type: ignore[misc]
+        with pytest.raises(VerificationFailed, match="silent for 15 s"):
+            await work
 
 
 async def test_exit_codes_are_asyncios_to_collect(caplog: pytest.LogCaptureFixture) -> None:
