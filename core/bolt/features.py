@@ -83,7 +83,8 @@ _PAIR_OF_NAME = {feature.name: pair for pair, feature in FEATURES.items()}
 LEYDEN_FEATURES = bytes.fromhex("20000080a202")
 """Bits 1, 9, 13, 15, 23 and 45: what LDK, LND, CLN and Electrum demand of any peer, all optional."""
 
-GOSSIP_QUERIES_BIT = 7
+GOSSIP_QUERIES_BITS = (7, 11)
+"""That there is gossip to ask for, and that queries may say what of it is wanted."""
 
 _EVEN_BITS = b"\x55"
 """Of each byte; a vector's bytes all begin at an even bit."""

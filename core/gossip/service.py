@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Sequence
 
 from core.base.clock import Clock
@@ -21,7 +22,8 @@ from core.bolt.gossip_queries import (
 from core.bolt.wire import WireError
 from core.gossip.ingest import Ingest, Taken
 from core.gossip.kept_graph import KeptGraph
-from core.gossip.limits import BROADCAST_INTERVAL_S
+from core.gossip.limits import BROADCAST_INTERVAL_S, LISTS_WAITING
+from core.gossip.listing import Wanted, wanted_of
 from core.gossip.passing_on import PassingOn
 from core.gossip.peer import Peer
 from core.gossip.serving import Recent, Serving
@@ -31,6 +33,7 @@ from core.gossip.verification import Verifier
 _LOOK_S = 5.0
 _RECORDS = (ChannelAnnouncement.TYPE, NodeAnnouncement.TYPE, ChannelUpdate.TYPE)
 _GOSSIP_QUERIES = frozenset((6, 7))
+_GOSSIP_QUERIES_EX = frozenset((10, 11))
 """BOLT 9."""
 
 
@@ -44,7 +47,10 @@ class Gossip:
         self._clock = clock
         self._chance = chance or random.Random()
         self._recent = Recent()
-        self._seeker = Seeker(kept.graph.chain_hash, self._missing, self._chance)
+        self._seeker = Seeker(kept.graph.chain_hash, self._chance)
+        self._lists: deque[tuple[Peer, bytes]] = deque()
+        """Parts of lists of channels that are still to be looked at."""
+        self._lists_there = asyncio.Event()
         self._passing_on = PassingOn(kept, self._recent)
         self.ingest = Ingest(kept, clock, self._taken)
         self._serving: dict[Peer, Serving] = {}
@@ -61,6 +67,7 @@ class Gossip:
                     self._begin(peer)
                 group.create_task(self.ingest.run(verifier))
                 group.create_task(self._passing_on.run())
+                group.create_task(self._read_lists())
                 await self._look_regularly()
             finally:
                 self._group = None
@@ -76,11 +83,16 @@ class Gossip:
 
     def connected(self, peer: Peer) -> None:
         """A connection takes the place of an older one with the same peer."""
+        now, wall = self._clock.monotonic(), int(self._clock.time())
+        if self._by_id.pop(peer.peer_id, None) is not None:  # the older one's questions are not answered here
+            self._send(self._seeker.disconnected(peer.peer_id, now, wall))
         self._serving[peer] = Serving(peer, self._graph, self._store, self._recent, self._clock)
         self._by_id[peer.peer_id] = peer
         self._begin(peer)
-        if not _GOSSIP_QUERIES.isdisjoint(bits(peer.features)):
-            self._send(self._seeker.connected(peer.peer_id, self._clock.monotonic(), int(self._clock.time())))
+        offered = bits(peer.features)
+        if not _GOSSIP_QUERIES.isdisjoint(offered):
+            extended = not _GOSSIP_QUERIES_EX.isdisjoint(offered)
+            self._send(self._seeker.connected(peer.peer_id, now, wall, extended=extended))
 
     def disconnected(self, peer: Peer) -> None:
         """Nothing of it goes on, but what it brought is still verified."""
@@ -105,10 +117,8 @@ class Gossip:
             return
         try:
             self._talk(peer, serving, type_, message)
-        except (UnknownEncoding, CountMismatch) as error:
-            peer.warn(f"message of type {type_}: {error}")
-        except WireError:
-            peer.malformed(message)
+        except WireError as error:
+            _blame(peer, message, error)
 
     def _talk(self, peer: Peer, serving: Serving, type_: int, message: bytes) -> None:
         now = self._clock.monotonic()
@@ -122,7 +132,7 @@ class Gossip:
                 if wanted.chain_hash == self._graph.chain_hash:
                     serving.set_filter(wanted, self._chance.uniform(0, BROADCAST_INTERVAL_S))
             case ReplyChannelRange.TYPE:
-                self._send(self._seeker.listed(peer.peer_id, ReplyChannelRange.decode(message), now))
+                self._keep_list(peer, message)
             case ReplyShortChannelIdsEnd.TYPE:
                 ReplyShortChannelIdsEnd.decode(message)
                 self._send(self._seeker.answered(peer.peer_id, now))
@@ -153,10 +163,47 @@ class Gossip:
             if (peer := self._by_id.get(peer_id)) is not None:
                 peer.send(message)
 
-    def _missing(self, scids: Sequence[int]) -> list[int]:
-        return [scid for scid in scids if not self._graph.has_signed(scid)]
+    def _keep_list(self, peer: Peer, message: bytes) -> None:
+        """What nobody asked for is not even read."""
+        if not self._seeker.awaits_list(peer.peer_id):
+            return
+        if len(self._lists) >= LISTS_WAITING:
+            self._seeker.give_up(peer.peer_id, self._clock.monotonic())
+            return
+        self._lists.append((peer, message))
+        self._lists_there.set()
+
+    async def _read_lists(self) -> None:
+        while True:
+            await self._lists_there.wait()
+            self._lists_there.clear()
+            while self._lists:
+                peer, message = self._lists.popleft()
+                if self._by_id.get(peer.peer_id) is peer and self._seeker.awaits_list(peer.peer_id):
+                    await self._read_list(peer, message)
+
+    async def _read_list(self, peer: Peer, message: bytes) -> None:
+        try:
+            reply = ReplyChannelRange.decode(message)
+        except WireError as error:
+            _blame(peer, message, error)
+            return
+        wanted: Wanted = []
+        for part in wanted_of(self._graph, reply, int(self._clock.time())):
+            wanted += part
+            await self._clock.sleep(0)
+        if self._by_id.get(peer.peer_id) is peer:
+            self._send(self._seeker.listed(peer.peer_id, reply, wanted, self._clock.monotonic()))
 
     def _taken(self, taken: Sequence[Taken]) -> None:
         for one in taken:
             self._seeker.told_news(one.source)
         self._passing_on.taken(taken)
+
+
+def _blame(peer: Peer, message: bytes, error: WireError) -> None:
+    """BOLT 7: an encoding that is not spoken, or a count that is wrong, is warned of and nothing else."""
+    if isinstance(error, UnknownEncoding | CountMismatch):
+        peer.warn(f"message of type {message[0] << 8 | message[1]}: {error}")
+    else:
+        peer.malformed(message)

@@ -1,23 +1,27 @@
 """What we ask our peers for, and when: pure, with the time given. Core Lightning's conduct (gossipd/seeker.c).
 
 A few peers stream to us what is new. One at a time is asked which channels there are, at first and once an hour, and
-then for those that we do not have. Now and then the streaming peer that told the least gives its place to another.
+then for those that we do not have and the updates that are newer than ours. Now and then the streaming peer that told
+the least gives its place to another.
 """
 
 from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.bolt.gossip_queries import (
+    WANT_CHECKSUMS,
+    WANT_TIMESTAMPS,
     GossipTimestampFilter,
     QueryChannelRange,
     QueryShortChannelIds,
     ReplyChannelRange,
 )
 from core.gossip.limits import (
+    ANSWER_LONGEST_S,
     ANSWER_TIMEOUT_S,
     BACKLOG_S,
     CHECK_INTERVAL_S,
@@ -31,8 +35,8 @@ _ALL = 0xFFFFFFFF
 
 Send = tuple[bytes, bytes]
 """The peer's id and a message for it."""
-Missing = Callable[[Sequence[int]], list[int]]
-"""Which of these short channel ids we do not have, ascending."""
+Wanted = tuple[int, int]
+"""A short channel id, and what is wanted of it (`WANT_...`)."""
 
 
 @dataclass(slots=True)
@@ -40,25 +44,29 @@ class _Asked:
     """The one peer that is asked which channels there are."""
 
     peer_id: bytes
+    began_at: float
     heard_at: float
     next_block: int = 0
     """How far its list has come."""
     listed: int = 0
-    wanted: deque[int] = field(default_factory=deque)
+    wanted: deque[Wanted] = field(default_factory=deque)
     querying: bool = False
 
 
 class Seeker:
     """Everything here gives the messages to send. `now` is monotonic, `wall` seconds since the epoch."""
 
-    def __init__(self, chain_hash: bytes, missing: Missing, chance: random.Random) -> None:
+    def __init__(self, chain_hash: bytes, chance: random.Random) -> None:
         self._chain_hash = chain_hash
-        self._missing = missing
         self._chance = chance
         self._peers: dict[bytes, int] = {}
         """Who can be asked, with how much news each told since the last rotation."""
+        self._extended: set[bytes] = set()
+        """Those of them that speak of timestamps, checksums and single updates."""
         self._streaming: set[bytes] = set()
         self._asked: _Asked | None = None
+        self._failed: bytes | None = None
+        """Whose answer last came to no end: another one is asked next, if there is any."""
         self._check_at = 0.0
         self._rotate_at: float | None = None
 
@@ -71,14 +79,22 @@ class Seeker:
         """Whether an answer about the whole is under way."""
         return self._asked is not None
 
-    def connected(self, peer_id: bytes, now: float, wall: int) -> list[Send]:
-        """A peer that offers `gossip_queries`."""
+    def awaits_list(self, peer_id: bytes) -> bool:
+        """Whether a list of channels from this peer was asked for, and has not come to its end."""
+        asked = self._asked
+        return asked is not None and asked.peer_id == peer_id and not asked.querying
+
+    def connected(self, peer_id: bytes, now: float, wall: int, *, extended: bool = False) -> list[Send]:
+        """A peer that offers `gossip_queries`, and with `extended` `gossip_queries_ex`."""
         self._peers[peer_id] = 0
+        if extended:
+            self._extended.add(peer_id)
         return self._stream(wall) + self._check(now)
 
     def disconnected(self, peer_id: bytes, now: float, wall: int) -> list[Send]:
-        """Its place goes to another one, its answer too."""
+        """Its place goes to another one, its answer too. Without effect for one that is not known."""
         self._peers.pop(peer_id, None)
+        self._extended.discard(peer_id)
         self._streaming.discard(peer_id)
         if self._asked is not None and self._asked.peer_id == peer_id:
             self._again(now)
@@ -94,19 +110,24 @@ class Seeker:
         if self._asked is not None and self._asked.peer_id == peer_id:
             self._asked.heard_at = now
 
-    def listed(self, peer_id: bytes, reply: ReplyChannelRange, now: float) -> list[Send]:
-        """A part of the list."""
+    def listed(self, peer_id: bytes, reply: ReplyChannelRange, wanted: Sequence[Wanted], now: float) -> list[Send]:
+        """A part of the list, and what is wanted of it. Several parts may be of the same block."""
         asked = self._asked
-        if asked is None or asked.peer_id != peer_id or reply.chain_hash != self._chain_hash or asked.querying:
+        if asked is None or not self.awaits_list(peer_id) or reply.chain_hash != self._chain_hash:
             return []
         asked.heard_at = now
         asked.listed += len(reply.short_channel_ids)
         if asked.listed > LISTED_CHANNELS or reply.first_blocknum > asked.next_block:
-            self._again(now)
+            self.give_up(peer_id, now)
             return []
-        asked.wanted.extend(self._missing(reply.short_channel_ids))
+        asked.wanted.extend(wanted)
         asked.next_block = max(asked.next_block, reply.end_blocknum)
         return self._query(asked) if asked.next_block >= _ALL else []
+
+    def give_up(self, peer_id: bytes, now: float) -> None:
+        """The peer's answer is not what was asked for, or more than can be taken. Another is asked soon."""
+        if self._asked is not None and self._asked.peer_id == peer_id:
+            self._again(now)
 
     def answered(self, peer_id: bytes, now: float) -> list[Send]:
         """All that the peer knows of the channels asked for has come."""
@@ -119,7 +140,7 @@ class Seeker:
     def look(self, now: float, wall: int) -> list[Send]:
         """Every few seconds."""
         asked, sends = self._asked, list[Send]()
-        if asked is not None and now - asked.heard_at >= ANSWER_TIMEOUT_S:
+        if asked is not None and (now - asked.heard_at >= ANSWER_TIMEOUT_S or now - asked.began_at >= ANSWER_LONGEST_S):
             self._again(now)
         if self._rotate_at is None:
             self._rotate_at = now + ROTATE_INTERVAL_S
@@ -150,22 +171,29 @@ class Seeker:
         if self._asked is not None or not self._peers or now < self._check_at:
             return []
         self._check_at = now + CHECK_INTERVAL_S
-        peer_id = self._chance.choice(list(self._peers))
-        self._asked = _Asked(peer_id, now)
-        return [(peer_id, QueryChannelRange(self._chain_hash, 0, _ALL).encode())]
+        peer_id = self._chance.choice([one for one in self._peers if one != self._failed] or list(self._peers))
+        self._asked = _Asked(peer_id, now, now)
+        option = WANT_TIMESTAMPS | WANT_CHECKSUMS if peer_id in self._extended else None
+        return [(peer_id, QueryChannelRange(self._chain_hash, 0, _ALL, option).encode())]
 
     def _again(self, now: float) -> None:
         """The answer did not come to its end: another peer is asked before the hour is over."""
-        self._asked = None
+        assert self._asked is not None  # whoever calls has seen it
+        self._failed, self._asked = self._asked.peer_id, None
         self._check_at = now + ANSWER_TIMEOUT_S
 
     def _query(self, asked: _Asked) -> list[Send]:
-        ids = sorted({asked.wanted.popleft() for _ in range(min(len(asked.wanted), IDS_A_QUERY))})
-        asked.querying = bool(ids)
-        if not ids:
-            self._asked = None
+        wanted = dict[int, int]()
+        while asked.wanted and len(wanted) < IDS_A_QUERY:
+            scid, parts = asked.wanted.popleft()
+            wanted[scid] = wanted.get(scid, 0) | parts
+        asked.querying = bool(wanted)
+        if not wanted:
+            self._asked = self._failed = None
             return []
-        return [(asked.peer_id, QueryShortChannelIds(self._chain_hash, tuple(ids)).encode())]
+        ids = sorted(wanted)
+        flags = tuple(wanted[scid] for scid in ids) if asked.peer_id in self._extended else None
+        return [(asked.peer_id, QueryShortChannelIds(self._chain_hash, tuple(ids), flags).encode())]
 
     def _filter(self, first: int, seconds: int) -> bytes:
         return GossipTimestampFilter(self._chain_hash, first, seconds).encode()

@@ -11,7 +11,7 @@ from typing import Protocol
 from core.base.clock import Clock
 from core.base.events import ConnectPhase, ConnectProgress, Direction, EventBus, PeerPinged
 from core.bolt.address import Address, AddressKind
-from core.bolt.features import GOSSIP_QUERIES_BIT, LEYDEN_FEATURES, combine, from_bits
+from core.bolt.features import GOSSIP_QUERIES_BITS, LEYDEN_FEATURES, combine, from_bits
 from core.bolt.keys import NodeKey, short_id
 from core.bolt.messages import ALL_CHANNELS, ErrorMessage, Init, Ping, WarningMessage
 from core.bolt.networks import Network
@@ -87,7 +87,7 @@ class SessionContext:
     def features(self) -> bytes:
         """What our init offers."""
         if self.config.offer_gossip_queries or self.gossip is not None:
-            return combine(LEYDEN_FEATURES, from_bits([GOSSIP_QUERIES_BIT]))
+            return combine(LEYDEN_FEATURES, from_bits(GOSSIP_QUERIES_BITS))
         return LEYDEN_FEATURES
 
 

@@ -21,7 +21,7 @@ from core.peers.reasons import CloseReason
 E_ = TypeVar("E_", bound=Event)
 REGTEST = NETWORKS["regtest"]
 FEATURES = "20000080a202"
-FEATURES_WITH_GOSSIP_QUERIES = "20000080a282"
+FEATURES_WITH_GOSSIP_QUERIES = "20000080aa82"
 CUSTOM = 40_001
 PAST_ROTATION = 3_100
 """Messages in one direction: a key serves for 500, so this is six rotations."""

@@ -139,12 +139,12 @@ async def test_answers_come_in_the_format_that_is_wanted() -> None:
     async with served() as rpc:
         where = ("--rpc-file", rpc.path)
         raw = (await _run(*where, "-R", "-l", '{"alias":true,"our_features":{"init":true}}', "getinfo"))[1]
-        assert raw == '{"alias":"practice jar","our_features":{"init":"20000080a282"}}\n'
+        assert raw == '{"alias":"practice jar","our_features":{"init":"20000080aa82"}}\n'
         code, raw, _ = await _run(*where, "--raw", "nope")
         assert (code, raw) == (1, '{"code":-32601,"message":"Unknown command \'nope\'"}\n')
         _, flat, _ = await _run(*where, "-F", "getinfo")
         lines = flat.splitlines()
-        assert {"alias=practice jar", "num_peers=0", "our_features.init=20000080a282"} <= set(lines)
+        assert {"alias=practice jar", "num_peers=0", "our_features.init=20000080aa82"} <= set(lines)
         assert f"binding[0].port={rpc.node.manager.bound[0].port}" in lines
         _, flat, _ = await _run(*where, "--flat", "help", "stop")
         assert flat.splitlines()[0] == "help[0].command=stop"

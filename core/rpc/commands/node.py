@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from core.base.settings import SETTINGS, Setting
-from core.bolt.features import GOSSIP_QUERIES_BIT, LEYDEN_FEATURES, combine, from_bits
+from core.bolt.features import GOSSIP_QUERIES_BITS, LEYDEN_FEATURES, combine, from_bits
 from core.rpc.commands.base import Command, Context, Json
 from core.rpc.commands.shapes import address_object
 from core.rpc.face import NodeFace
@@ -44,7 +44,7 @@ def _getinfo(context: Context) -> Json:
 
 def init_features() -> str:
     """What our `init` offers, in hex."""
-    return combine(LEYDEN_FEATURES, from_bits([GOSSIP_QUERIES_BIT])).hex()
+    return combine(LEYDEN_FEATURES, from_bits(GOSSIP_QUERIES_BITS)).hex()
 
 
 GETINFO = Command("getinfo", "utility", "Show information about this node", _getinfo, before_active=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 
 from core.bolt.gossip_queries import (
+    WANT_CHECKSUMS,
+    WANT_TIMESTAMPS,
+    WANT_UPDATE_2,
     GossipTimestampFilter,
     QueryChannelRange,
     QueryShortChannelIds,
@@ -12,6 +15,7 @@ from core.bolt.gossip_queries import (
 )
 from core.bolt.networks import NETWORKS
 from core.gossip.limits import (
+    ANSWER_LONGEST_S,
     ANSWER_TIMEOUT_S,
     CHECK_INTERVAL_S,
     IDS_A_QUERY,
@@ -19,6 +23,7 @@ from core.gossip.limits import (
     ROTATE_INTERVAL_S,
     STREAMING_PEERS,
 )
+from core.gossip.listing import EVERYTHING
 from core.gossip.sync import Seeker, Send
 
 CHAIN = NETWORKS["regtest"].chain_hash
@@ -26,8 +31,8 @@ WALL = 1_770_000_000
 ALL = 0xFFFFFFFF
 
 
-def seeker(known: frozenset[int] = frozenset()) -> Seeker:
-    return Seeker(CHAIN, lambda ids: [one for one in ids if one not in known], random.Random(1))
+def seeker() -> Seeker:
+    return Seeker(CHAIN, random.Random(1))
 
 
 def peer(number: int) -> bytes:
@@ -56,22 +61,67 @@ def test_a_few_peers_stream_and_one_is_asked_for_the_list() -> None:
     assert ranges(sends) == [peer(0)]
 
 
-def test_what_is_missing_of_the_list_is_asked_for_a_piece_after_the_other() -> None:
-    seek = seeker(frozenset({1 << 40}))
+def of(*ids: int) -> list[tuple[int, int]]:
+    """All is wanted of these."""
+    return [(scid, EVERYTHING) for scid in ids]
+
+
+def test_what_is_wanted_of_the_list_is_asked_for_a_piece_after_the_other() -> None:
+    seek = seeker()
     seek.connected(peer(1), 0.0, WALL)
-    ids = [number << 40 for number in range(1, IDS_A_QUERY + 3)]
-    assert seek.listed(peer(1), reply(0, 600, *ids[:500]), 1.0) == []
-    assert queried(seek.listed(peer(1), reply(600, ALL, *ids[500:]), 2.0)) == tuple(ids[1 : IDS_A_QUERY + 1])
-    assert queried(seek.answered(peer(1), 3.0)) == tuple(ids[IDS_A_QUERY + 1 :])
+    ids = [number << 40 for number in range(1, IDS_A_QUERY + 2)]
+    assert seek.listed(peer(1), reply(0, 600, *ids[:500]), of(*ids[:500]), 1.0) == []
+    assert queried(seek.listed(peer(1), reply(600, ALL, *ids[500:]), of(*ids[500:]), 2.0)) == tuple(ids[:IDS_A_QUERY])
+    assert queried(seek.answered(peer(1), 3.0)) == tuple(ids[IDS_A_QUERY:])
     assert seek.is_asking
     assert seek.answered(peer(1), 4.0) == []
     assert not seek.is_asking
 
 
+def test_who_speaks_of_it_is_asked_for_timestamps_and_for_the_newer_updates_alone() -> None:
+    seek = seeker()
+    ((_, _filter), (_, asked)) = seek.connected(peer(1), 0.0, WALL, extended=True)
+    assert QueryChannelRange.decode(asked).query_option == WANT_TIMESTAMPS | WANT_CHECKSUMS
+    wanted = [(7 << 40, WANT_UPDATE_2), (9 << 40, EVERYTHING)]
+    ((_, message),) = seek.listed(peer(1), reply(0, ALL, 7 << 40, 8 << 40, 9 << 40), wanted, 1.0)
+    query = QueryShortChannelIds.decode(message)
+    assert (query.short_channel_ids, query.query_flags) == ((7 << 40, 9 << 40), (WANT_UPDATE_2, EVERYTHING))
+
+
+def test_who_does_not_is_asked_for_neither() -> None:
+    seek = seeker()
+    ((_, _filter), (_, asked)) = seek.connected(peer(1), 0.0, WALL)
+    assert QueryChannelRange.decode(asked).query_option is None
+    ((_, message),) = seek.listed(peer(1), reply(0, ALL, 7 << 40), of(7 << 40), 1.0)
+    assert QueryShortChannelIds.decode(message).query_flags is None
+
+
+def test_several_parts_may_be_of_one_block_and_name_a_channel_twice() -> None:
+    seek = seeker()
+    seek.connected(peer(1), 0.0, WALL)
+    one, other = 5 << 40 | 1, 5 << 40 | 2
+    assert seek.listed(peer(1), reply(0, 6, one), of(one), 1.0) == []
+    assert seek.listed(peer(1), reply(5, 6, other), of(other), 1.0) == []
+    assert queried(seek.listed(peer(1), reply(5, ALL, one), of(one), 1.0)) == (one, other)
+
+
+def test_an_answer_that_goes_on_for_an_hour_ends_and_another_peer_is_asked() -> None:
+    seek = seeker()
+    first = ranges(seek.connected(peer(1), 0.0, WALL) + seek.connected(peer(2), 0.0, WALL))
+    now = 0.0
+    while seek.is_asking:
+        now += ANSWER_TIMEOUT_S / 2
+        seek.listed(peer(1), reply(0, 1), [], now)
+        seek.look(now, WALL)
+        assert now <= ANSWER_LONGEST_S
+    assert first == [peer(1)]
+    assert ranges(seek.look(now + ANSWER_TIMEOUT_S, WALL)) == [peer(2)]
+
+
 def test_the_list_is_asked_for_again_after_an_hour() -> None:
     seek = seeker()
     seek.connected(peer(1), 0.0, WALL)
-    seek.listed(peer(1), reply(0, ALL), 1.0)
+    seek.listed(peer(1), reply(0, ALL), [], 1.0)
     assert ranges(seek.look(CHECK_INTERVAL_S - 1, WALL)) == []
     assert ranges(seek.look(CHECK_INTERVAL_S, WALL)) == [peer(1)]
 
@@ -93,13 +143,13 @@ def test_who_does_not_answer_or_leaves_is_not_waited_for() -> None:
 def test_answers_that_nobody_asked_for_lists_with_gaps_and_without_end_are_left() -> None:
     seek = seeker()
     seek.connected(peer(1), 0.0, WALL)
-    assert seek.listed(peer(2), reply(0, ALL, 1), 1.0) == seek.answered(peer(1), 1.0) == []
-    seek.listed(peer(1), reply(5, ALL, 1), 1.0)
+    assert seek.listed(peer(2), reply(0, ALL, 1), of(1), 1.0) == seek.answered(peer(1), 1.0) == []
+    seek.listed(peer(1), reply(5, ALL, 1), of(1), 1.0)
     assert not seek.is_asking
     seek.look(1.0 + ANSWER_TIMEOUT_S, WALL)
     many = tuple(range(8_000))
     for _ in range(LISTED_CHANNELS // len(many) + 1):
-        seek.listed(peer(1), reply(0, 1, *many), 62.0)
+        seek.listed(peer(1), reply(0, 1, *many), of(*many), 62.0)
     assert not seek.is_asking
 
 

@@ -42,7 +42,7 @@ async def test_init_offers_our_features_and_our_chain_and_never_an_even_bit() ->
 async def test_gossip_queries_are_offered_only_when_configured() -> None:
     async with node(config=PeerConfig(offer_gossip_queries=True)) as a, _connected(a) as peer:
         init = await peer.exchange_init()
-    assert init.features == bytes.fromhex("20000080a282")
+    assert init.features == bytes.fromhex("20000080aa82")
 
 
 async def test_an_incoming_peer_is_told_its_address_and_a_dialled_one_is_not() -> None:

@@ -484,7 +484,7 @@ async def test_getinfo_has_the_contracts_order_and_the_port_really_bound() -> No
         assert info["binding"] == [{"type": "ipv4", "address": "127.0.0.1", "port": bound.port}]
         assert (info["network"], info["blockheight"], info["num_peers"]) == ("regtest", 7, 0)
         assert info["lightning-dir"] == str(rpc.node.paths.folder)
-        assert info["our_features"] == {"init": "20000080a282", "node": "", "channel": "", "invoice": ""}
+        assert info["our_features"] == {"init": "20000080aa82", "node": "", "channel": "", "invoice": ""}
 
 
 async def test_getinfo_names_the_onion_service_while_tor_has_it() -> None:

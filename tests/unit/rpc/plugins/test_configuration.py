@@ -15,7 +15,7 @@ async def test_a_plugin_learns_where_the_socket_is_and_of_the_proxy(tmp_path: Pa
     node = SmallNode(tmp_path, proxy="[::1]:9050", always_use_proxy=True)
     found = configuration(node)
     assert Path(found["lightning-dir"]) / found["rpc-file"] == node.paths.socket
-    assert found["feature_set"]["init"] == "20000080a282"
+    assert found["feature_set"]["init"] == "20000080aa82"
     assert found["proxy"] == {"type": "ipv6", "address": "::1", "port": 9050}
     assert found["always_use_proxy"] is True
     await node.manager.aclose()
