@@ -86,6 +86,7 @@ class Lightning:
         scorer: Scorer,
         onion: OnionService | None,
         router: Router,
+        gossip: Gossip,
         undo: _Undo,
     ) -> None:
         self.chain = chain
@@ -101,6 +102,7 @@ class Lightning:
         self.scorer = scorer
         self.onion = onion
         self.router = router
+        self.gossip = gossip
         self._undo = undo
 
     @property
@@ -195,6 +197,7 @@ class _Activation:
             trusted=trusted,
             scorer=scorer,
             onion=onion,
+            gossip=gossip,
             router=Router(kept.graph, scorer, self._make.clock),
             undo=self._undo,
         )

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from core.base.clock import Clock
 from core.bolt.features import bits
@@ -35,6 +36,18 @@ _RECORDS = (ChannelAnnouncement.TYPE, NodeAnnouncement.TYPE, ChannelUpdate.TYPE)
 _GOSSIP_QUERIES = frozenset((6, 7))
 _GOSSIP_QUERIES_EX = frozenset((10, 11))
 """BOLT 9."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far we are in learning the network, for who shows it."""
+
+    streaming: int
+    """Peers that send us what is new."""
+    asking: bool
+    """Whether a peer is answering what it knows of the whole."""
+    unverified: int
+    """Messages that wait for their verdict."""
 
 
 class Gossip:
@@ -78,6 +91,11 @@ class Gossip:
             for serving in self._serving.values():
                 serving.look()
             await self._clock.sleep(_LOOK_S)
+
+    @property
+    def standing(self) -> Standing:
+        """As it is now."""
+        return Standing(len(self._seeker.streaming), self._seeker.is_asking, self.ingest.unverified)
 
     # -- what the peer core tells
 
