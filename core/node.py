@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -39,9 +40,11 @@ from core.chain.errors import NoPracticeChain
 from core.chain.kernel import KernelChain
 from core.channels.records import ChannelRecords
 from core.channels.trusted import TrustedNodes
+from core.gossip.fundings import Fundings
 from core.gossip.graph import Graph
 from core.gossip.importing import ImportReport
 from core.gossip.kept_graph import KeptGraph
+from core.gossip.rapid_sync import RapidReport, RapidSync
 from core.gossip.router import Router
 from core.gossip.scorer import Scorer
 from core.gossip.service import Gossip
@@ -166,6 +169,10 @@ class Node:
     async def import_gossip_store(self, path: Path, progress: Progress) -> ImportReport:
         """Take in another node's store as `StoreImporter.run` does; raises NodeNotActive and what that does."""
         return await self._active.importer.run(path, progress)
+
+    async def import_rapid_gossip(self, source: str) -> RapidReport:
+        """Take in an unsigned snapshot as `RapidSync.take` does; raises NodeNotActive and what that does."""
+        return await self._active.rapid.take(source)
 
     @property
     def _active(self) -> Lightning:
@@ -390,6 +397,7 @@ class Node:
             open_graph=lambda progress: KeptGraph.open(
                 paths.gossip_store, self.network.chain_hash, self.bus, self.clock, progress
             ),
+            open_rapid=self._open_rapid,
             open_channels=lambda progress: ChannelRecords.open(database, self.clock, progress),
             make_peers=lambda channels, kept, gossip: self._make_peers(channels, kept, gossip, book),
             open_trusted=lambda: TrustedNodes.open(paths.folder / "trusted_nodes"),
@@ -398,10 +406,18 @@ class Node:
             binds=binds_of(self.settings, params),
             node_id=self.node_id,
             problem=self._problem,
+            bus=self.bus,
+            fundings=Fundings(database) if self.settings.gossip_check_chain == "on" else None,
             make_onion=None if self._onion_key is None else self._make_onion,
             backup=backup,
             reconnect=not self.settings.offline,
         )
+
+    async def _open_rapid(self, kept: KeptGraph) -> RapidSync:
+        proxy = _proxy_of(self.settings)  # where there is one, always: it hides who asks
+        dial = NamedDialler(None if proxy is None else replace(proxy, always=True))
+        source, path = self.settings.rapid_gossip_sync, self.paths.rapid_gossip
+        return await RapidSync.open(kept, self.clock, dial, source, path)
 
     def _make_onion(self, peers: PeerManager) -> OnionService:
         host, port = parse_ip_and_port(self.settings.tor_control)

@@ -342,6 +342,29 @@ def _unverified(error: gossip.VerificationFailed) -> Words:
     )
 
 
+RAPID_TRUST = tr(
+    "This snapshot is not signed. Whoever makes it can leave channels out or make them up. It helps to find routes and "
+    "addresses, it is never passed on, and what the nodes announce themselves takes its place."
+)
+"""What rapid gossip sync asks to be believed."""
+
+
+def _no_snapshot(error: gossip.SnapshotUnavailable) -> Words:
+    return Words(
+        tr("The snapshot cannot be had"),
+        tr("{source}: {reason}.", source=bounded(error.source), reason=bounded(error.reason)),
+        actions=(Remedy.RETRY, Remedy.COPY_DETAILS),
+    )
+
+
+def _bad_snapshot(error: gossip.SnapshotRefused) -> Words:
+    return Words(
+        tr("The snapshot is not used"),
+        tr("What {source} has {reason}.", source=bounded(error.source), reason=bounded(error.reason)),
+        actions=(Remedy.COPY_DETAILS,),
+    )
+
+
 NODE_WORDS: dict[type[BaseException], Callable[[Any], Words]] = {
     peers.NoAddressKnown: _no_address,
     peers.AllAddressesFailed: _all_failed,
@@ -391,4 +414,6 @@ NODE_WORDS: dict[type[BaseException], Callable[[Any], Words]] = {
     chain.ChainDamaged: _chain_damaged,
     chain.ChainUnavailable: _chain_gone,
     gossip.VerificationFailed: _unverified,
+    gossip.SnapshotUnavailable: _no_snapshot,
+    gossip.SnapshotRefused: _bad_snapshot,
 }

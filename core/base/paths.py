@@ -42,6 +42,11 @@ class ProfilePaths:
         return self.folder / "gossip_store"
 
     @property
+    def rapid_gossip(self) -> Path:
+        """Unsigned snapshots of the network, apart from signed gossip."""
+        return self.folder / "rapid_gossip"
+
+    @property
     def scorer(self) -> Path:
         return self.folder / "scorer"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from core.bolt.address import LOCAL_SOCKET_PATH_BYTES, AddressError, is_dns_name, local_socket_bytes, parse_port
 
@@ -120,6 +121,33 @@ def _minutes_fault(text: str) -> str | None:
     return f"{text!r} is not a number of minutes from 0 to {MAX_LOCK_MINUTES}"
 
 
+def _rapid_fault(text: str) -> str | None:
+    """A snapshot is not signed, so nobody may change it on its way."""
+    if not text.isprintable() or " " in text.partition("://")[0]:
+        return "it is neither a URL nor a file's path"
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return None if not text or text.startswith(("/", "~")) or ":\\" in text[:4] else "a file's path is absolute"
+    try:
+        url = urlsplit(text)
+        host, _port = url.hostname or "", url.port
+    except ValueError:
+        host, rest = "", ""
+    if not rest or not host or scheme not in ("https", "http") or set(text) & set(" ?#@"):
+        return f"{text!r} is not a URL such as https://rapidsync.lightningdevkit.org/snapshot"
+    if scheme == "http" and not host.endswith(".onion") and not is_loopback(host):
+        return "it needs https: over http anybody on the way could change what it brings"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is an IP address of this computer alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 FAULTS: dict[str, Callable[[str], str | None]] = {
     "alias": _alias_fault,
     "auto-lock-minutes": _minutes_fault,
@@ -131,6 +159,7 @@ FAULTS: dict[str, Callable[[str], str | None]] = {
     "mmrpc": _mmrpc_fault,
     "mmrpc-origin": _origin_fault,
     "proxy": _proxy_fault,
+    "rapid-gossip-sync": _rapid_fault,
     "tor-control": _control_fault,
 }
 """What is wrong with a text, or with each of a list; None when nothing is."""

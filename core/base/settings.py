@@ -119,7 +119,22 @@ SETTINGS: tuple[Setting, ...] = (
         False,
         "look up no name behind an address of a peer (dns:NAME) and ask no DNS seed; a host that you name still is",
     ),
+    Setting(
+        "rapid-gossip-sync",
+        "text",
+        "",
+        "learn the network faster from this snapshot, which nobody signed: a file, or a server of LDK's rapid gossip "
+        "sync, asked once a day (default: none)",
+        metavar="URL|FILE",
+    ),
     Setting("offline", "flag", False, "do not listen for peers and dial nobody at start"),
+    Setting(
+        "gossip-check-chain",
+        "choice",
+        "on",
+        "look channels of others up on the chain; off, or where the chain source cannot, none is told to peers",
+        choices=("on", "off"),
+    ),
     Setting("cln-strict", "flag", False, "connect to an id alone uses no remembered address, as in Core Lightning"),
     Setting("alias", "text", "", "the node's name, at most 32 bytes", metavar="NAME"),
     Setting("color", "text", "", "the node's colour", metavar="RRGGBB"),
@@ -202,7 +217,9 @@ class Settings:
     tor_control_password_file: Path | None = None
     dns_seed: tuple[str, ...] = ()
     disable_dns: bool = False
+    rapid_gossip_sync: str = ""
     offline: bool = False
+    gossip_check_chain: str = "on"
     cln_strict: bool = False
     alias: str = ""
     color: str = ""

@@ -223,6 +223,9 @@ _say(
 
 _say(gossip.VerificationFailed, LIGHTNINGD, lambda error: f"Gossip cannot be verified: {error.reason}")
 
+_say(gossip.SnapshotUnavailable, LIGHTNINGD, lambda error: f"No snapshot from {error.source}: {error.reason}")
+_say(gossip.SnapshotRefused, LIGHTNINGD, lambda error: f"The snapshot from {error.source} {error.reason}")
+
 _say(storage.ProfileLocked, LIGHTNINGD, lambda error: f"{error.path} is held by another process ({error.pid})")
 _say(storage.ProfileUnusable, LIGHTNINGD, lambda error: f"{error.path}: {error.reason}")
 _say(

@@ -15,6 +15,7 @@ from core.bolt.networks import Network
 from core.chain.source import Tip
 from core.gossip.graph import Graph
 from core.gossip.importing import ImportReport
+from core.gossip.rapid_sync import RapidReport
 from core.gossip.router import Router
 from core.gossip.store_reading import Progress
 from core.peers.bans import Ban, Bans
@@ -136,6 +137,9 @@ class NodeFace(Protocol):
 
     async def import_gossip_store(self, path: Path, progress: Progress) -> ImportReport:
         """Take in another node's store. Raises NodeNotActive, ProfileUnusable and VerificationFailed."""
+
+    async def import_rapid_gossip(self, source: str) -> RapidReport:
+        """Take in an unsigned snapshot. Raises NodeNotActive, SnapshotUnavailable, SnapshotRefused, ProfileUnusable."""
 
     @property
     def onion_address(self) -> Address | None:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from core.rpc.commands import certificates, connecting, helping, httpbans, messages, network, node, practice, saved
+from core.rpc.commands import (
+    certificates,
+    connecting,
+    helping,
+    httpbans,
+    messages,
+    network,
+    node,
+    practice,
+    rapid,
+    saved,
+)
 from core.rpc.commands.base import Command
 
 COMMANDS: dict[str, Command] = {
@@ -19,6 +30,7 @@ COMMANDS: dict[str, Command] = {
         network.GETROUTE,
         helping.HELP,
         network.IMPORTGOSSIPSTORE,
+        rapid.IMPORTRAPIDGOSSIP,
         saved.LISTBANS,
         network.LISTCHANNELS,
         node.LISTCONFIGS,

@@ -23,12 +23,15 @@ from core.chain.regtest import RegtestChain
 from core.chain.source import ChainSource
 from core.channels.records import ChannelRecords
 from core.channels.trusted import TrustedNodes
+from core.gossip.fundings import Fundings
 from core.gossip.kept_graph import KeptGraph
+from core.gossip.rapid_sync import RapidSync
 from core.gossip.scorer import Scorer
 from core.gossip.service import Gossip
 from core.peers.book import SqlitePeerBook
 from core.peers.budget import LoopBudget
 from core.peers.manager import PeerManager
+from core.peers.named import NamedDialler
 from core.storage.database import Database
 from core.storage.profile import Profile
 
@@ -77,6 +80,7 @@ class Rig:
             open_graph=lambda progress: KeptGraph.open(
                 paths.gossip_store, network.chain_hash, self.bus, self.clock, progress
             ),
+            open_rapid=lambda kept: RapidSync.open(kept, self.clock, NamedDialler(None), path=paths.rapid_gossip),
             open_channels=lambda progress: ChannelRecords.open(self.database, self.clock, progress),
             make_peers=self._make_peers,
             open_trusted=lambda: TrustedNodes.open(paths.folder / "trusted_nodes"),
@@ -85,6 +89,8 @@ class Rig:
             binds=[f"127.0.0.1:{self.port}"],
             node_id=NodeKey(b"\x22" * 32).node_id,
             problem=self.problems.append,
+            bus=self.bus,
+            fundings=Fundings(self.database),
         )
         made = replace(made, **self.overrides)  # type: ignore[arg-type]
         return replace(

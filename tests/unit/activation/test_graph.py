@@ -129,7 +129,7 @@ async def test_a_disk_that_refuses_is_told_and_tried_again(tmp_path: Path) -> No
     clock = ManualClock(time=NOW)
     (tmp_path / "folder").mkdir()
     kept = await KeptGraph.open(tmp_path / "folder" / "gossip_store", REGTEST.chain_hash, EventBus(), clock)
-    kept.graph.add_channel(channel(7, 1, 2), capacity_sat=1, trust=Trust.CHECKED, heard=1)
+    kept.graph.add_channel(channel(7, 1, 2), capacity_sat=1, trust=Trust.CHECKED, heard=1, offset=1)
     (tmp_path / "folder").rmdir()
     problems: list[BaseException] = []
     services = BackgroundServices(problems.append)

@@ -21,8 +21,10 @@ from core.bolt.networks import NETWORKS
 from core.chain.errors import NoPracticeChain
 from core.chain.kernel import KernelChain
 from core.chain.regtest import RegtestChain
+from core.gossip.errors import SnapshotUnavailable
 from core.gossip.graph import Graph
 from core.gossip.importing import ImportReport
+from core.gossip.rapid_sync import RapidReport
 from core.gossip.router import Router
 from core.gossip.scorer import Scorer
 from core.gossip.store_reading import Progress
@@ -65,6 +67,7 @@ class SmallNode:
         self.graph = Graph(self.network.chain_hash)
         self.router = Router(self.graph, Scorer(None, {}, "nothing learned yet"), self.clock)
         self.imported: list[Path] = []
+        self.snapshots: list[str] = []
         self.manager = PeerManager(
             key=self.key,
             network=self.network,
@@ -100,6 +103,12 @@ class SmallNode:
         for done in (0, 1000, 1001, 2000):
             progress(done, 2000)
         return ImportReport(1, 2, 3, 4, 5, 6, "7 bytes could not be read" if path.name == "cut" else None)
+
+    async def import_rapid_gossip(self, source: str) -> RapidReport:
+        self.snapshots.append(source)
+        if source.endswith("gone"):
+            raise SnapshotUnavailable(source=source, reason="No such file or directory")
+        return RapidReport(source or self.settings.rapid_gossip_sync, 1_770_000_000, 1, 2, 3, 4)
 
     def rpc_bans(self) -> tuple[str, ...]:
         return self.attempts.banned()
