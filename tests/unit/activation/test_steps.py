@@ -375,7 +375,7 @@ async def test_reading_a_graph_tells_how_far_it_is(tmp_path: Path) -> None:
 async def test_what_was_learned_while_active_is_flushed_by_the_release(tmp_path: Path) -> None:
     async with make_rig(tmp_path) as rig:
         lightning = await rig.run()
-        lightning.scorer.payment_failed(1, 0, 5, 6.0)
+        lightning.scorer.payment_failed(1, 0, 5, capacity_msat=9, now=6.0)
         await lightning.aclose()
         again = await rig.run()
         assert len(again.scorer) == 1
