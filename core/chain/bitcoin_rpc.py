@@ -20,8 +20,8 @@ from core.bolt.networks import Network
 from core.chain.bitcoin_rpc_client import ReadLogin, RpcClient, RpcServer, load_http
 from core.chain.errors import ChainUnavailable, ServerLied, ServerRefused, WrongChain
 from core.chain.headers import HEADER_BYTES, double_sha256
-from core.chain.source import Capability, ChainReorganised, Tip, TipChanged, UnspentOutput
-from core.chain.transactions import TransactionRefused, merkle_root, parse_block_transactions, txid
+from core.chain.source import Bears, Capability, ChainReorganised, Tip, TipChanged, UnspentOutput
+from core.chain.transactions import Transaction, TransactionRefused, merkle_root, parse_block_transactions, txid
 
 POLL_S = 2.0
 TIMEOUT_S = 30.0
@@ -38,20 +38,24 @@ _TRANSACTION_CODES = frozenset({-22, -25, -26, -27, -32603})
 _log = logging.getLogger(__name__)
 
 
-def _pick(block: bytes, block_hash: bytes, index: int) -> bytes | None:
-    """The transaction at `index` of a block that is checked to be the one with this hash. Raises TransactionRefused."""
+def _parse(block: bytes, block_hash: bytes) -> list[Transaction]:
+    """The transactions of a block that is checked to be the one with this hash. Raises TransactionRefused."""
     if double_sha256(block[:HEADER_BYTES]) != block_hash:
         raise TransactionRefused("it has another hash than it was asked by")
     transactions = parse_block_transactions(block)
     if not transactions or merkle_root([transaction.txid for transaction in transactions]) != block[36:68]:
         raise TransactionRefused("its header does not commit to its transactions")
-    return transactions[index].raw if 0 <= index < len(transactions) else None
+    return transactions
 
 
 class BitcoinRpcSource:
-    """A `ChainSource`, `FeeSource`, `TransactionSource` and `OutputSource`."""
+    """A `ChainSource`, `FeeSource`, `TransactionSource`, `OutputSource` and `SpendWatch`."""
 
-    capabilities = frozenset({Capability.FEES, Capability.TX_BY_POSITION, Capability.OUTPUT_UNSPENT})
+    capabilities = frozenset(
+        {Capability.FEES, Capability.TX_BY_POSITION, Capability.OUTPUT_UNSPENT, Capability.SPEND_WATCH}
+    )
+    bears = Bears(at_once=4, a_second=None)
+    """As many as Bitcoin Core has threads for by default; blocks are fetched one after the other."""
 
     def __init__(self, client: RpcClient, network: Network, bus: EventBus) -> None:
         """Use `open`."""
@@ -63,6 +67,9 @@ class BitcoinRpcSource:
         """Of the last blocks of its best chain, by height, as they were last told."""
         self._tip: Tip | None = None
         self._looking = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        self._parsed: tuple[bytes, list[Transaction]] = b"", []
+        """The block that was read last, by its hash: who asks for one of its transactions asks for others."""
         self._poll: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -139,16 +146,30 @@ class BitcoinRpcSource:
 
     async def transaction_at(self, height: int, index: int) -> bytes | None:
         """See `TransactionSource`; a block that the server has pruned is ServerRefused."""
+        transactions = await self._block_at(height)
+        return transactions[index].raw if transactions is not None and 0 <= index < len(transactions) else None
+
+    async def spent_at(self, height: int) -> frozenset[bytes] | None:
+        """See `SpendWatch`."""
+        transactions = await self._block_at(height)
+        if transactions is None:
+            return None
+        return frozenset(outpoint for transaction in transactions[1:] for outpoint in transaction.spends)
+
+    async def _block_at(self, height: int) -> list[Transaction] | None:
         self._check_open()
         block_hash = await self._hash_at(height)
         if block_hash is None:
             return None
-        # The whole block: single transactions are found by servers with an index of them, or by recent versions.
-        block = await self._client.call("getblock", block_hash[::-1].hex(), False)
-        try:
-            return await finish(asyncio.to_thread(_pick, self._bytes(block), block_hash, index))
-        except TransactionRefused as error:
-            raise self._lied(f"a block that is none: {error}") from error
+        async with self._reading:
+            if self._parsed[0] != block_hash:
+                # The whole block: single transactions are found by servers with an index of them, or recent versions.
+                block = self._bytes(await self._client.call("getblock", block_hash[::-1].hex(), False))
+                try:
+                    self._parsed = block_hash, await finish(asyncio.to_thread(_parse, block, block_hash))
+                except TransactionRefused as error:
+                    raise self._lied(f"a block that is none: {error}") from error
+            return self._parsed[1]
 
     async def unspent_output(self, txid: bytes, index: int) -> UnspentOutput | None:
         """See `OutputSource`."""

@@ -45,7 +45,7 @@ from core.chain.errors import (
 from core.chain.headers import HeaderRefused, double_sha256
 from core.chain.light_headers import RULES, Header, HeaderWindow, merkle_root_of
 from core.chain.pins import PinStore
-from core.chain.source import Capability, ChainReorganised, Tip, TipChanged, UnspentOutput
+from core.chain.source import Bears, Capability, ChainReorganised, Tip, TipChanged, UnspentOutput
 from core.chain.transactions import Transaction, TransactionRefused, parse_transaction
 
 __all__ = ["Dial", "ElectrumServer", "ElectrumSource", "PinStore", "Progress", "parse_server"]
@@ -69,6 +69,9 @@ class ElectrumSource:
     """A `ChainSource` over one or several servers; fees, transactions by position and unspent outputs besides."""
 
     capabilities = frozenset((Capability.FEES, Capability.TX_BY_POSITION, Capability.OUTPUT_UNSPENT, Capability.PROXY))
+
+    bears = Bears(at_once=2, a_second=4.0)
+    """A transaction with its output costs five requests; public servers slow down or ban who asks for more."""
 
     def __init__(
         self,

@@ -19,18 +19,20 @@ from core.chain.errors import ChainUnavailable
 from core.chain.headers import Block
 from core.chain.kernel_blocks import ANYONE_CAN_SPEND
 from core.chain.kernel_state import ChainState, as_tip
-from core.chain.source import Capability, Tip, UnspentOutput
+from core.chain.source import Bears, Capability, Tip, UnspentOutput
 
 _BLOCKS_A_TURN = 50
 T = TypeVar("T")
 
 
 class KernelChain:
-    """A `ChainSource`, `TransactionSource` and `OutputSource` on regtest."""
+    """A `ChainSource`, `TransactionSource`, `OutputSource` and `SpendWatch` on regtest."""
 
     network: Network = NETWORKS["regtest"]
     description = "embedded regtest chain, validated by Bitcoin Core's kernel"
-    capabilities = frozenset({Capability.TX_BY_POSITION, Capability.OUTPUT_UNSPENT})
+    capabilities = frozenset({Capability.TX_BY_POSITION, Capability.OUTPUT_UNSPENT, Capability.SPEND_WATCH})
+    bears = Bears(at_once=4, a_second=None)
+    """One call at a time in any case; the others wait for the lock."""
 
     def __init__(self, state: ChainState, bus: EventBus, clock: Clock) -> None:
         """Use `open`."""
@@ -86,6 +88,10 @@ class KernelChain:
         if coin is None:
             return None
         return UnspentOutput(coin.output.amount_sat, coin.output.script_pubkey, coin.height)
+
+    async def spent_at(self, height: int) -> frozenset[bytes] | None:
+        """See `SpendWatch`."""
+        return await self._call(lambda state: state.spent_at(height))
 
     async def mine(self, blocks: int = 1, *, script: bytes = ANYONE_CAN_SPEND, on: int | None = None) -> Tip:
         """Add blocks that pay `script` to the tip, or beside the best chain on the block at height `on`; gives the tip.

@@ -46,6 +46,8 @@ class ChainState:
         """What the next block takes in; valid on the tip, in this order."""
         self._extra = itertools.count(random.getrandbits(48))
         """Tells blocks of one height apart, those of an earlier start included."""
+        self._parsed: tuple[bytes, list[Transaction]] = b"", []
+        """The block that was read last, by its hash: who asks for one of its transactions asks for others."""
         self._file: BlockFile | None = None
         kernel_folder: Path | None = None
         if folder is not None:
@@ -125,6 +127,13 @@ class ChainState:
             return None
         transactions = self._transactions(self.tree.at(height))
         return transactions[index].raw if 0 <= index < len(transactions) else None
+
+    def spent_at(self, height: int) -> frozenset[bytes] | None:
+        """The outpoints that the block spends; None when there is none."""
+        if not 0 <= height <= self.tree.tip.height:
+            return None
+        transactions = self._transactions(self.tree.at(height))[1:]
+        return frozenset(outpoint for transaction in transactions for outpoint in transaction.spends)
 
     def coin(self, outpoint: bytes) -> Coin | None:
         """The unspent output at `outpoint`, 36 bytes."""
@@ -218,7 +227,9 @@ class ChainState:
         self._waiting = [waiting for waiting in self._waiting if waiting.txid not in held]
 
     def _transactions(self, block: Block) -> list[Transaction]:
-        return parse_block_transactions(self._kernel.read(block.hash))
+        if self._parsed[0] != block.hash:
+            self._parsed = block.hash, parse_block_transactions(self._kernel.read(block.hash))
+        return self._parsed[1]
 
     def _damaged(self, height: int, reason: str) -> ChainDamaged | ChainUnavailable:
         if reason.startswith(_TIME_TOO_NEW):

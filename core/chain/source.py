@@ -24,7 +24,7 @@ class Capability(StrEnum):
     OUTPUT_UNSPENT = "output_unspent"
     """Whether an output is unspent."""
     SPEND_WATCH = "spend_watch"
-    """Tells when a given output is spent."""
+    """`SpendWatch`: which outputs a block spends."""
     PROXY = "proxy"
     """Can be reached through the user's proxy."""
 
@@ -91,8 +91,21 @@ class FeeSource(Protocol):
         """sat per 1000 vbytes to confirm within `target_blocks`; None when it has none. Raises ChainUnavailable."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bears:
+    """How much a source may be asked by whoever has a lot to ask."""
+
+    at_once: int
+    a_second: float | None
+    """None: as much as it answers."""
+
+
 class TransactionSource(Protocol):
     """What a source with `Capability.TX_BY_POSITION` has besides."""
+
+    @property
+    def bears(self) -> Bears:
+        """Transactions, with their outputs, that may be asked for."""
 
     async def transaction_at(self, height: int, index: int) -> bytes | None:
         """The serialised transaction; None when the best chain has no such height or index. Raises ChainUnavailable."""
@@ -113,3 +126,13 @@ class OutputSource(Protocol):
 
     async def unspent_output(self, txid: bytes, index: int) -> UnspentOutput | None:
         """`txid` in wire order; None when no block holds it or one spends it. Raises ChainUnavailable."""
+
+
+class SpendWatch(Protocol):
+    """What a source with `Capability.SPEND_WATCH` has besides."""
+
+    async def spent_at(self, height: int) -> frozenset[bytes] | None:
+        """What the block at `height` of the best chain spends: outpoints, txid in wire order and index, 36 bytes each.
+
+        None when there is no such height. Raises ChainUnavailable; ServerRefused where the block is no longer kept.
+        """

@@ -62,7 +62,7 @@ async def test_a_new_chain_begins_at_the_genesis_block() -> None:
     chain = await chain_at(None)
     assert await chain.tip() == Tip(0, chain.network.chain_hash, 1296688602)
     assert double_sha256(await chain.header(0)) == chain.network.chain_hash
-    assert chain.capabilities == {Capability.TX_BY_POSITION, Capability.OUTPUT_UNSPENT}
+    assert chain.capabilities == {Capability.TX_BY_POSITION, Capability.OUTPUT_UNSPENT, Capability.SPEND_WATCH}
     await chain.aclose()
 
 
