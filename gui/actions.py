@@ -20,6 +20,7 @@ class ActionId(StrEnum):
     SHOW_NODE = "show_node"
     SHOW_PEERS = "show_peers"
     SHOW_MESSAGES = "show_messages"
+    SHOW_GRAPH = "show_graph"
     START_NODE = "start_node"
     CANCEL_ACTIVATION = "cancel_activation"
     COPY_URI = "copy_uri"
@@ -63,6 +64,7 @@ def _specs() -> dict[ActionId, Spec]:
         ActionId.SHOW_NODE: Spec(tr("&Node"), "node", "Ctrl+1", checkable=True),
         ActionId.SHOW_PEERS: Spec(tr("&Peers"), "peers", "Ctrl+2", checkable=True),
         ActionId.SHOW_MESSAGES: Spec(tr("&Messages"), "messages", "Ctrl+3", checkable=True),
+        ActionId.SHOW_GRAPH: Spec(tr("&Graph"), "graph", "Ctrl+4", checkable=True),
         ActionId.START_NODE: Spec(tr("&Start node"), "start"),
         ActionId.CANCEL_ACTIVATION: Spec(tr("&Cancel start"), "stop"),
         ActionId.COPY_URI: Spec(tr("Copy node &URI"), "copy", "Ctrl+Shift+C"),

@@ -1,4 +1,4 @@
-"""The main window: a rail of three views between a bar that says which node this is and one that says what it does."""
+"""The main window: a rail of views between a bar that says which node this is and one that says what it does."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from core.base.events import NodeState, NodeStateChanged
 from gui.actions import ActionId, Actions
 from gui.activation.view import ActivationView
 from gui.bridge import Bridge
+from gui.graph.view import GraphView
 from gui.keys import KeysDialog
 from gui.lock import AutoLock, LockPage
 from gui.messages.view import MessagesView
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 _SIZE_EM = (108, 70)
 _SMALLEST_EM = (48, 30)
 _RAIL_EM = 6
-_RAIL = (ActionId.SHOW_NODE, ActionId.SHOW_PEERS, ActionId.SHOW_MESSAGES)
+_RAIL = (ActionId.SHOW_NODE, ActionId.SHOW_PEERS, ActionId.SHOW_MESSAGES, ActionId.SHOW_GRAPH)
 _THEMES = {
     ActionId.THEME_SYSTEM: ThemeChoice.SYSTEM,
     ActionId.THEME_LIGHT: ThemeChoice.LIGHT,
@@ -81,11 +82,13 @@ class MainWindow(QMainWindow):
         self.peers = PeersView(node, tasks, self.bridge, theme, self.actions_table)
         self.messages = MessagesView(node, self.bridge, theme, self.actions_table)
         self.network_import = NetworkImport(node, tasks, theme, self)
+        self.graph = GraphView(node, tasks, self.bridge, theme, self.actions_table)
         self._bind_views()
         self._lay_out()
         self._fill_menus()
         self.bridge.node_state_changed.connect(self._node_state_changed)
         self.bridge.peers_changed.connect(lambda _changes: self.status.refresh())
+        self.bridge.graph_changed.connect(lambda _changes: self.status.network.heard())
         self.bridge.task_changed.connect(lambda _change: self._refresh())
         self.lock_page: LockPage | None = None
         self._keys_dialog: KeysDialog | None = None
@@ -96,7 +99,7 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(theme.em(_SMALLEST_EM[0]), theme.em(_SMALLEST_EM[1]))
 
     def show_view(self, action_id: ActionId) -> None:
-        """One of the rail's three."""
+        """One of the rail's."""
         self.actions_table[action_id].setChecked(True)
         self._stack.setCurrentWidget(self._views[action_id])
         self._views[action_id].setFocus()
@@ -164,6 +167,11 @@ class MainWindow(QMainWindow):
         self.show_view(ActionId.SHOW_PEERS)
         self.peers.focus_connect()
 
+    def _dial(self, text: str) -> None:
+        """A person clicked on Connect beside a node."""
+        self.show_view(ActionId.SHOW_PEERS)
+        self.peers.connect_bar.dial(text)
+
     def _filter(self) -> None:
         self.show_view(ActionId.SHOW_PEERS)
         self.peers.filter.setFocus()
@@ -221,8 +229,10 @@ class MainWindow(QMainWindow):
         self.actions_table.bind(ActionId.START_NODE, self._start)
         self.actions_table.bind(ActionId.CANCEL_ACTIVATION, self.activation.cancel, enabled=False)
         self.actions_table.bind(ActionId.IMPORT_GRAPH, self.network_import.choose, enabled=False)
+        self.status.network.panel.offer(self.actions_table, ActionId.IMPORT_GRAPH)
         self.peers.message_wanted.connect(self._write_to)
         self.messages.connect_wanted.connect(self._connect)
+        self.graph.connect_wanted.connect(self._dial)
 
     def _start(self) -> None:
         self.show_view(ActionId.SHOW_NODE)
@@ -231,7 +241,7 @@ class MainWindow(QMainWindow):
     def _lay_out(self) -> None:
         self._stack = QStackedWidget()
         self._views: dict[ActionId, QWidget] = dict(
-            zip(_RAIL, (self.activation, self.peers, self.messages), strict=True)
+            zip(_RAIL, (self.activation, self.peers, self.messages, self.graph), strict=True)
         )
         for view in self._views.values():
             self._stack.addWidget(view)
