@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.bolt.keys import NodeKey
 from tests.counterparts import Ldk, Leyden, PylnClient, PylnPeer
-from tests.interop.ours import CUSTOM, FEATURES
+from tests.interop.ours import CUSTOM, FEATURES_WITH_GOSSIP_QUERIES
 
 STATUS = "Message sent to connectd for delivery"
 REFUSED = "All addresses failed: 127.0.0.1:1: Connection establishment: Connection refused. "
@@ -33,7 +33,7 @@ async def test_a_session_from_getinfo_to_disconnect(home: Path) -> None:
         assert info["id"] == leyden.node_id.hex()
         assert info["network"] == "regtest"
         assert info["binding"] == [{"type": "ipv4", "address": "127.0.0.1", "port": leyden.port}]
-        assert info["our_features"]["init"] == FEATURES
+        assert info["our_features"]["init"] == FEATURES_WITH_GOSSIP_QUERIES
 
         peer_id, port = peer.node_id.hex(), peer.port
         address = {"type": "ipv4", "address": "127.0.0.1", "port": port}
