@@ -6,12 +6,12 @@ A list names 8,000 channels in one message, which nobody looks up one by one.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.bolt.gossip import ChannelUpdate, update_checksum
+from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, update_checksum
 from core.bolt.gossip_queries import (
     WANT_ANNOUNCEMENT,
     WANT_NODE_1,
@@ -31,6 +31,9 @@ REFRESHED_AFTER_S = OLDEST_UPDATE_S // 2
 _SLICE = 256
 """Ids that are looked at in one piece: about a millisecond."""
 _UPDATE = struct.Struct(">32sQIBBHQIIQ")
+_UPDATE_ID = slice(2 + 64 + 32, 2 + 64 + 32 + 8)
+_FEATURES = 2 + 4 * 64 + 2
+"""Where an announcement's features begin; the chain's hash and the id come behind them."""
 _HEAD = ChannelUpdate.TYPE.to_bytes(2, "big") + bytes(64)
 
 Wanted = list[tuple[int, int]]
@@ -53,6 +56,26 @@ def wanted_of(graph: Graph, reply: ReplyChannelRange, now: int) -> Iterator[Want
             sums = () if reply.checksums is None else reply.checksums[part]
             flags = _newer(graph, known, stamps[part], sums, now)
         yield [(scid, flag) for scid, flag in zip(ids[part].tolist(), flags.tolist(), strict=True) if flag]
+
+
+def still_tellable(graph: Graph, messages: Iterable[bytes]) -> list[bytes]:
+    """These messages of the store, empty in place of those about a channel that may not be told of now."""
+    listed = list(messages)
+    about = [_about(message) for message in listed]
+    may = tellable(graph, graph.rows_of(np.array([scid or 0 for scid in about], np.uint64))).tolist()
+    told = zip(listed, about, may, strict=True)
+    return [message if one or scid is None else b"" for message, scid, one in told]
+
+
+def _about(message: bytes) -> int | None:
+    """The channel that an announcement or update is about; None for a node's."""
+    kind = int.from_bytes(message[:2], "big")
+    if kind == ChannelUpdate.TYPE:
+        return int.from_bytes(message[_UPDATE_ID], "big")
+    if kind == ChannelAnnouncement.TYPE:
+        at = _FEATURES + int.from_bytes(message[_FEATURES - 2 : _FEATURES], "big") + 32
+        return int.from_bytes(message[at : at + 8], "big")
+    return None
 
 
 def tellable_between(graph: Graph, first_block: int, end_block: int) -> NDArray[np.uint64]:

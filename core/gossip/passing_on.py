@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 
 from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate
 from core.gossip.graph_values import Channel, Trust
@@ -24,18 +25,19 @@ class PassingOn:
         self._graph = kept.graph
         self._store = kept.store
         self._recent = recent
-        self._checked: dict[int, None] = {}
-        """Channels that the chain holds and that are to be announced, the oldest first; no more than are remembered."""
-        self._silent: dict[int, None] = {}
+        self._checked: dict[int, bytes] = {}
+        """Channels that the chain holds and that are to be announced, with who brought each, the oldest first; no more
+        than are remembered."""
+        self._silent: dict[int, bytes] = {}
         """The same, of those without any update: nobody may be told of them yet."""
         self._there = asyncio.Event()
         self._passed = Seen(generations=ECHO_GENERATIONS, size=RECENT // 2)
         """What went through: a node has many channels and is announced once."""
 
-    def checked(self, scids: Iterable[int]) -> None:
-        """The chain was seen to hold these, which it was not before."""
-        for scid in scids:
-            _remember(self._checked, scid)
+    def checked(self, brought: Mapping[int, bytes]) -> None:
+        """The chain was seen to hold these, which it was not before; with the peer that brought each, or nothing."""
+        for scid, source in brought.items():
+            _remember(self._checked, scid, source)
         self._there.set()
 
     def taken(self, taken: Sequence[Taken]) -> None:
@@ -44,15 +46,15 @@ class PassingOn:
             if isinstance(one.value, ChannelAnnouncement):
                 continue  # the chain is asked first
             if isinstance(one.value, ChannelUpdate) and int(one.value.short_channel_id) in self._silent:
-                self.checked((int(one.value.short_channel_id),))  # announced with it, and before it
+                self.checked({int(one.value.short_channel_id): one.source})  # announced with it, and before it
             elif may_be_passed_on(self._graph, one.value):
-                self._pass(one.message, one.value.timestamp)
+                self._pass(one.message, one.value.timestamp, one.source)
 
     async def run(self) -> None:
         """Until it is cancelled. Raises ProfileUnusable when the store cannot be read."""
         while True:
             await self._there.wait()
-            part = list(self._checked)[:SERVED_AT_ONCE]
+            part = dict(itertools.islice(self._checked.items(), SERVED_AT_ONCE))
             if not part:
                 self._there.clear()
                 continue
@@ -61,16 +63,16 @@ class PassingOn:
                 self._silent.pop(scid, None)
             await self._announce(part)
 
-    async def _announce(self, scids: Sequence[int]) -> None:
-        for scid in scids:
+    async def _announce(self, brought: Mapping[int, bytes]) -> None:
+        for scid, source in brought.items():
             channel = self._graph.channel(scid)
             if channel is None or channel.trust is not Trust.CHECKED:
                 continue
             stamps = [policy.timestamp for policy in channel.policies if policy is not None]
             if not stamps:
-                _remember(self._silent, scid)
+                _remember(self._silent, scid, source)
                 continue
-            await self._pass_stored([(channel.offset, max(stamps)), *self._behind(channel)])
+            await self._pass_stored([(channel.offset, max(stamps)), *self._behind(channel)], source)
 
     def _behind(self, channel: Channel) -> list[tuple[int, int]]:
         """Where in the store its updates and its nodes' announcements stand, and how old they are."""
@@ -79,19 +81,19 @@ class PassingOn:
         announced = [node.announced for node in nodes if node is not None and node.announced is not None]
         return found + [(one.offset, one.timestamp) for one in announced]
 
-    async def _pass_stored(self, records: Sequence[tuple[int, int]]) -> None:
+    async def _pass_stored(self, records: Sequence[tuple[int, int]], source: bytes) -> None:
         stored = [record for record in records if record[0]]
         with contextlib.suppress(StoreDamaged):  # the file was compacted meanwhile: who asks is told all the same
             messages = await self._store.read([offset for offset, _timestamp in stored])
             for message, (_offset, timestamp) in zip(messages, stored, strict=True):
-                self._pass(message, timestamp)
+                self._pass(message, timestamp, source)
 
-    def _pass(self, message: bytes, timestamp: int) -> None:
+    def _pass(self, message: bytes, timestamp: int, source: bytes) -> None:
         if self._passed.add(message):
-            self._recent.add(message, timestamp)
+            self._recent.add(message, timestamp, source)
 
 
-def _remember(scids: dict[int, None], scid: int) -> None:
-    scids[scid] = None
+def _remember(scids: dict[int, bytes], scid: int, source: bytes) -> None:
+    scids[scid] = source
     if len(scids) > RECENT:
         del scids[next(iter(scids))]

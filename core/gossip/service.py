@@ -159,9 +159,7 @@ class Gossip:
 
     def checked(self, scids: Sequence[int]) -> None:
         """The chain holds these channels: they may be told to others."""
-        for scid in scids:
-            self.ingest.settled(scid, stands=True)
-        self._passing_on.checked(scids)
+        self._passing_on.checked({scid: self.ingest.settled(scid, stands=True) or b"" for scid in scids})
 
     def refuted(self, scids: Sequence[int], *, blamed: bool) -> None:
         """The chain does not hold these; `blamed`: it never did, so who brought them had no reason to."""

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
+
+import numpy as np
 
 from core.base.clock import Clock
 from core.bolt.gossip import ChannelUpdate, NodeAnnouncement, update_checksum
@@ -41,12 +44,12 @@ from core.gossip.limits import (
     SERVED_BYTES_S,
     SERVED_UNSENT_BYTES,
 )
+from core.gossip.listing import EVERYTHING, still_tellable, tellable_between
 from core.gossip.peer import Peer
 from core.gossip.seen import Seen
 from core.gossip.store import GossipStore
 from core.gossip.store_format import StoreDamaged
 
-_EVERYTHING = WANT_ANNOUNCEMENT | WANT_UPDATE_1 | WANT_UPDATE_2 | WANT_NODE_1 | WANT_NODE_2
 _BREATH_S = 0.02
 """How often we look whether a peer has read."""
 Query = QueryChannelRange | QueryShortChannelIds
@@ -57,18 +60,23 @@ class Recent:
     """The latest that may be passed on, for those that are still to be sent it."""
 
     def __init__(self) -> None:
-        self._messages: deque[tuple[bytes, int]] = deque(maxlen=RECENT)
+        self._messages: deque[tuple[bytes, int, bytes]] = deque(maxlen=RECENT)
         self.end = 0
         """How many there ever were."""
 
-    def add(self, message: bytes, timestamp: int) -> None:
-        self._messages.append((message, timestamp))
+    def add(self, message: bytes, timestamp: int, source: bytes = b"") -> None:
+        """`source` is the id of the peer that brought it first, empty when nobody knows."""
+        self._messages.append((message, timestamp, source))
         self.end += 1
 
-    def after(self, place: int) -> list[tuple[bytes, int]]:
-        """Message and timestamp of all that came after the first `place`; the oldest may be gone."""
+    def after(self, place: int, reader: bytes = b"") -> list[tuple[bytes, int]]:
+        """Message and timestamp of all that came after the first `place`, without what the peer `reader` brought.
+
+        The oldest may be gone.
+        """
         count = min(self.end - place, len(self._messages))
-        return [self._messages[index] for index in range(len(self._messages) - count, len(self._messages))]
+        fresh = itertools.islice(self._messages, len(self._messages) - count, None)
+        return [(message, timestamp) for message, timestamp, source in fresh if not reader or source != reader]
 
 
 class Serving:
@@ -150,7 +158,7 @@ class Serving:
         await self._send_nodes(served, wanted)
 
     async def _send_nodes(self, node_ids: Iterable[bytes], wanted: GossipTimestampFilter | None = None) -> None:
-        for part in _parts(sorted(node_ids)):
+        for part in _parts(list(node_ids)):
             nodes = [node.announced for node in map(self._graph.node, part) if node is not None]
             await self._send_records(
                 [one.offset for one in nodes if one and (wanted is None or wanted.lets_through(one.timestamp))]
@@ -165,7 +173,7 @@ class Serving:
 
     async def _send_new(self, wanted: GossipTimestampFilter) -> None:
         self._due = self._clock.monotonic() + BROADCAST_INTERVAL_S
-        news, self._place = self._recent.after(self._place), self._recent.end
+        news, self._place = self._recent.after(self._place, self._peer.peer_id), self._recent.end
         for part in _parts(news):
             await self._send([message for message, timestamp in part if wanted.lets_through(timestamp)])
 
@@ -188,7 +196,7 @@ class Serving:
             self._peer.send(reply.encode())
 
     async def _answer_ids(self, query: QueryShortChannelIds) -> None:
-        flags = query.query_flags or (_EVERYTHING,) * len(query.short_channel_ids)
+        flags = query.query_flags or (EVERYTHING,) * len(query.short_channel_ids)
         nodes: set[bytes] = set()
         for part in _parts(list(zip(query.short_channel_ids, flags, strict=True))):
             offsets: list[int] = []
@@ -208,11 +216,7 @@ class Serving:
         self._peer.send(ReplyShortChannelIdsEnd(query.chain_hash, True).encode())
 
     async def _answer_range(self, query: QueryChannelRange) -> None:
-        ids = [
-            int(scid)
-            for scid in self._graph.channels_between(query.first_blocknum, query.end_blocknum)
-            if (channel := self._graph.channel(int(scid))) is not None and _may_be_told(channel)
-        ]
+        ids = tellable_between(self._graph, query.first_blocknum, query.end_blocknum).tolist()
         stamps, sums = query.wants(WANT_TIMESTAMPS), query.wants(WANT_CHECKSUMS)
         most = most_ids_in_reply(timestamps=stamps, checksums=sums)
         parts = [ids[first : first + most] for first in range(0, len(ids), most)] or [[]]
@@ -229,26 +233,33 @@ class Serving:
                 tuple(part),
                 timestamps if stamps else None,
                 checksums if sums else None,
-            )
-            self._peer.send(reply.encode())
-            await self._rest(len(part) * 8)
+            ).encode()
+            self._peer.send(reply)
+            await self._rest(len(reply))
             first = end - (not is_last)  # the next part may hold more of the same block
 
     async def _facts(self, scids: list[int], *, sums: bool) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
+        """Timestamps of the latest updates, and with `sums` their checksums."""
         timestamps: list[Pair] = []
         checksums: list[Pair] = []
         for part in _parts(scids):
-            for scid in part:
-                channel = self._graph.channel(scid)
-                policies = (None, None) if channel is None else channel.policies
-                one, other = (0 if policy is None else policy.timestamp for policy in policies)
-                timestamps.append((one, other))
-                if sums:
-                    found = [(await self._read([policy.offset]) or [b""])[0] if policy else b"" for policy in policies]
-                    first, second = (update_checksum(message) if message else 0 for message in found)
-                    checksums.append((first, second))
-            await self._clock.sleep(0)
+            rows = self._graph.rows_of(np.array(part, np.uint64))
+            there = np.where(rows >= 0, rows, 0)
+            records = self._graph.direction_table.records[np.stack([2 * there, 2 * there + 1], axis=1)]
+            records[rows < 0] = 0  # it left the graph since it was listed
+            timestamps += map(tuple, records["timestamp"].tolist())
+            if sums:
+                checksums += await self._checksums(records["offset"].ravel().tolist())
+            else:
+                await self._clock.sleep(0)
         return tuple(timestamps), tuple(checksums)
+
+    async def _checksums(self, offsets: list[int]) -> list[Pair]:
+        """Of the updates stored there, two a channel; 0 where there is none, or none to be read any more."""
+        stored = [offset for offset in offsets if offset]
+        found = dict(zip(stored, await self._read(stored), strict=False))
+        sums = [update_checksum(found[offset]) if found.get(offset) else 0 for offset in offsets]
+        return list(zip(sums[::2], sums[1::2], strict=True))
 
     # -- sending
 
@@ -256,14 +267,16 @@ class Serving:
         await self._send(await self._read([offset for offset in offsets if offset]), asked_for=asked_for)
 
     async def _read(self, offsets: list[int]) -> list[bytes]:
+        """Empty where one may no longer be told, nothing when some of it is gone: who misses it asks again."""
         with contextlib.suppress(StoreDamaged):  # the file was compacted meanwhile, or the disk lost it
-            return await self._store.read(offsets)
+            # A compaction moves records, and another may stand there now; a channel's block may have left the chain.
+            return still_tellable(self._graph, await self._store.read(offsets))
         return []
 
     async def _send(self, messages: Iterable[bytes], *, asked_for: bool = False) -> None:
         size = 0
         for message in messages:
-            if asked_for or self._theirs.is_new(message):
+            if message and (asked_for or self._theirs.is_new(message)):
                 self._peer.send(message)
                 size += len(message)
         await self._rest(size)
