@@ -95,10 +95,10 @@ COLOURS: dict[Role, tuple[str, str]] = {
 """Role to (light, dark)."""
 
 CAPACITY_COLOURS: tuple[tuple[str, str], ...] = (
-    ("#B4C2CF", "#3E4A5C"),
-    ("#7FA9BD", "#3F6C86"),
-    ("#3F86A6", "#4C98A6"),
-    ("#2C5A92", "#86C58C"),
+    ("#9DAEBD", "#566479"),
+    ("#6E9DB5", "#4F86A3"),
+    ("#3F86A6", "#5FB0BA"),
+    ("#2C5A92", "#93D096"),
     ("#2E1F66", "#F2E36B"),
 )
 """Light and dark of each class of capacity, the smallest first: lightness alone tells them apart, so that nobody's eyes

@@ -37,7 +37,7 @@ def counts_words(counts: Counts) -> str:
     if counts.dying:
         parts.append(tr("{n} closing", n=f"{counts.dying:,}"))
     if counts.capacity_sat:
-        parts.append(tr("{capacity} checked", capacity=sats(counts.capacity_sat)))
+        parts.append(tr("{capacity} in checked channels", capacity=sats(counts.capacity_sat)))
     return "  ·  ".join(parts)
 
 

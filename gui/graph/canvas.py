@@ -229,16 +229,15 @@ class Canvas(QWidget):
         if self._around is not None:
             self._paint_chosen(painter, self._around)
             self._paint_labels(painter, self._around)
-        if self.hasFocus():
-            painter.setPen(QPen(self._theme.color(Role.ACCENT), 1))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
+        painter.setPen(QPen(self._theme.color(Role.ACCENT if self.hasFocus() else Role.BORDER), 1))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
         painter.end()
 
     def _paint_chosen(self, painter: QPainter, around: Neighbourhood) -> None:
         """The selected node with its lines, and the one under the pointer, over everything else."""
         sizes = radii(around, self._view.scale)
-        if self._chosen >= 0:
+        if self._chosen > 0:  # the centre's lines are nearly all there are
             own = np.flatnonzero((around.first == self._chosen) | (around.second == self._chosen))[-_LIT_LINES:]
             ends = np.concatenate([self._places[around.first[own]], self._places[around.second[own]]])
             points = self._view.points(ends).reshape(2, -1, 2)

@@ -20,7 +20,7 @@ from gui.words_graph import sats
 if TYPE_CHECKING:
     from core.node import Node
 
-_WIDTH_EM = 22
+_WIDTH_EM = 24
 
 
 class NodeDetails(QScrollArea):
@@ -45,6 +45,7 @@ class NodeDetails(QScrollArea):
         self._why_not = paragraph("", theme, size=Size.CAPTION, tone="muted")
         self._values: dict[str, QLabel] = {}
         self.claim = ClaimBox(node, theme)
+        self.claim.setMinimumWidth(1)  # a long address is cut, and widens nothing
         card = QFrame()
         card.setProperty("kind", "card")
         layout = QVBoxLayout(card)

@@ -76,6 +76,7 @@ def _push_and_pull(around: Neighbourhood, places: Array, moves: Array, rounds: i
     count = len(places)
     degree = np.bincount(np.concatenate([around.first, around.second]), minlength=count)
     mass = np.sqrt(1 + degree).astype(np.float32)
+    mass[0] *= 2  # room around the centre
     # A node with many lines is not pulled into the middle by all of them.
     pull = (1 / np.sqrt(np.minimum(mass[around.first], mass[around.second])))[:, None].astype(np.float32)
     reach = np.sqrt(count)

@@ -153,7 +153,7 @@ class GraphView(QWidget):
             self.canvas.choose(picture.around.ids.index(chosen))
         self.details.show_node(chosen, is_centre=chosen == picture.around.ids[0])
         self.counts.show_text(counts_words(self._counts))
-        self.left_out.show_text(left_out_words(picture.around))
+        self._show_remark(picture)
         self._show_freshness()
         self._show_empty()
         if self._stale:
@@ -252,6 +252,14 @@ class GraphView(QWidget):
         for node_id, text in offered:
             self.centres.addItem(text, node_id)
         self.centres.setCurrentIndex([node_id for node_id, _text in offered].index(self._centre))
+
+    def _show_remark(self, picture: Picture) -> None:
+        """Why the centre is another one, and what is not drawn."""
+        instead = picture.wanted.centre == self._own and picture.around.ids[0] != self._own
+        nobody = tr("Your node has no peer yet: this is the best connected node.") if instead else ""
+        said = "  ".join(filter(None, (nobody, left_out_words(picture.around))))
+        self.left_out.show_text(said)
+        self.left_out.setVisible(bool(said))
 
     def _show_freshness(self) -> None:
         self.freshness.setText(freshness_words(self._counts, self._node.clock.time()))
