@@ -8,6 +8,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout
 
 from core.base.events import Direction, NodeState
+from gui.network_status import NetworkStatus
 from gui.own_address import bound_addresses
 from gui.phrases import bounded, tr
 from gui.theme import SPACE_GROUP, SPACE_INSIDE, Size, Theme
@@ -29,10 +30,12 @@ class StatusBar(QFrame):
         self._rate = (0.0, 0.0)
         self.setProperty("kind", "status")
         self._line = label("", theme, size=Size.CAPTION, tone="muted")
+        self.network = NetworkStatus(node, theme)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(SPACE_GROUP, SPACE_INSIDE, SPACE_GROUP, SPACE_INSIDE)
         layout.addWidget(self._line)
         layout.addStretch(1)
+        layout.addWidget(self.network)
         self._timer = QTimer(self, interval=REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
 
@@ -46,6 +49,7 @@ class StatusBar(QFrame):
         text = "  ·  ".join(parts)
         if text != self._line.text():
             self._line.setText(text)
+        self.network.refresh()
         if self._node.lightning is None:
             self._timer.stop()
         elif not self._timer.isActive():
@@ -53,6 +57,7 @@ class StatusBar(QFrame):
 
     def stop(self) -> None:
         self._timer.stop()
+        self.network.panel.close()
 
     def _lightning_parts(self) -> list[str]:
         if self._node.lightning is None:

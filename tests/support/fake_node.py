@@ -39,6 +39,7 @@ from core.bolt.wire import ShortChannelId
 from core.gossip.graph import Graph
 from core.gossip.graph_values import Trust
 from core.gossip.importing import ImportReport
+from core.gossip.service import Standing
 from core.gossip.store_reading import Progress
 from core.peers.errors import CustomPeerNotConnected, CustomTypeEven, NotBanned, UnknownPeer
 from core.peers.practice import PracticePeer
@@ -184,9 +185,17 @@ class FakePeers:
 
 
 @dataclass
+class FakeGossip:
+    """As `core.gossip.service.Gossip` looks from the window."""
+
+    standing: Standing = field(default_factory=lambda: Standing(streaming=0, asking=False, unverified=0))
+
+
+@dataclass
 class FakeLightning:
     peers: FakePeers
     graph: Graph
+    gossip: FakeGossip = field(default_factory=FakeGossip)
 
 
 class FakeNode:
