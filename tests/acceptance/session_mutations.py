@@ -33,7 +33,7 @@ SESSION_MUTATIONS: dict[str, Mutation] = {
         _MANAGER, "self.check_disconnect(node_id, force=force)", "self.check_disconnect(node_id)"
     ),
     "connect_to_a_known_peer_by_its_id_alone": Mutation(
-        _MANAGER, "and not self._config.cln_strict", "and self._config.cln_strict"
+        _MANAGER, "remembers=not config.cln_strict", "remembers=config.cln_strict"
     ),
     "a_ban_ends_the_connection": Mutation(
         _MANAGER, "if disconnect:\n            await self._end_banned", "if False:\n            await self._end_banned"
