@@ -21,6 +21,8 @@ from tests.acceptance.program import InstalledLeyden
 
 _FEED_S = 60.0
 _CHANNELS = 60
+_STARTED_SHARE = 20
+"""A start of the program takes a second, opening the store in this process some milliseconds."""
 _OWN_NOTES = (naive.AMOUNT, naive.DELETE_CHANNEL, naive.CHANNEL_DYING, naive.STORE_ID)
 
 
@@ -43,8 +45,9 @@ class Told:
     restored: int
 
 
-async def damages(folder: Path, count: int, seed: int, started: int = 50) -> Part:
-    """`count` through the open path and `started` more through the program, cuts and flips by turns."""
+async def damages(folder: Path, count: int, seed: int) -> Part:
+    """`count` through the open path and a twentieth as many through the program, cuts and flips by turns."""
+    started = max(2, count // _STARTED_SHARE)
     content = await _written_by_the_program(folder / "writer", seed)
     chance = random.Random(seed)
     bad: list[str] = []

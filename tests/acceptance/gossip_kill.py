@@ -19,7 +19,7 @@ from tests.acceptance.program import InstalledLeyden, ProgramFailed
 LANES = 3
 """Profiles at once, each killed again and again."""
 _LONGEST_S = 1.2
-_COMPACTION_S = 0.02
+_COMPACTION_S = 0.008
 """What a compaction of so small a store takes, about."""
 _COMPACTION_WAIT_S = 10.0
 _PROPER = re.compile(

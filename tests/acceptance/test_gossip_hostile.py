@@ -1,0 +1,23 @@
+"""Hostile gossip in a small size, every case on one program; `gossip_hostile` is the same in full size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.gossip_hostile import CASES, lowered
+from tests.acceptance.gossip_part import UNASKED, changed
+from tests.acceptance.program import InstalledLeyden
+
+SEED = 2
+
+
+@pytest.mark.timeout(120)
+async def test_hostile_gossip_costs_the_program_nothing(home: Path) -> None:
+    with changed(*lowered(CASES["made_up"].small)):
+        async with await InstalledLeyden.start(home, *UNASKED) as leyden:
+            for case in CASES.values():
+                assert (await case.on(leyden, case.small, SEED)).bad == [], case.name
+            await leyden.stop()
+    assert leyden.exit_code == 0
