@@ -112,6 +112,7 @@ class GossipChain:
             self._watch = source  # type: ignore[assignment]  # told by its capabilities
         self._check = ChainCheck(kept, self._chain, self._chain.pace, fundings, gossip, clock)
         gossip.ingest.is_refuted = self._check.is_refuted
+        gossip.channels_came = self._check.wake
         self._height = -1
         """Of the tip, once it is known."""
         self._seen = -1
@@ -144,7 +145,7 @@ class GossipChain:
         self._moved.set()
 
     async def _wake_regularly(self) -> None:
-        """Channels come from peers and from imported files."""
+        """Channels come from imported files too, and what could not be known is asked for again."""
         while True:
             self._check.wake()
             if self._seen < self._height:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.base.clock import Clock
@@ -64,6 +64,8 @@ class Gossip:
         self._lists: deque[tuple[Peer, bytes]] = deque()
         """Parts of lists of channels that are still to be looked at."""
         self._lists_there = asyncio.Event()
+        self.channels_came: Callable[[], None] = lambda: None
+        """Told when there are new channels, of which the chain knows more."""
         self._passing_on = PassingOn(kept, self._recent)
         self.ingest = Ingest(kept, clock, self._taken)
         self._serving: dict[Peer, Serving] = {}
@@ -215,6 +217,8 @@ class Gossip:
         for one in taken:
             self._seeker.told_news(one.source)
         self._passing_on.taken(taken)
+        if any(isinstance(one.value, ChannelAnnouncement) for one in taken):
+            self.channels_came()
 
 
 def _blame(peer: Peer, message: bytes, error: WireError) -> None:
