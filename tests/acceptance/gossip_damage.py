@@ -47,7 +47,7 @@ class Told:
 
 async def damages(folder: Path, count: int, seed: int) -> Part:
     """`count` through the open path and a twentieth as many through the program, cuts and flips by turns."""
-    started = max(2, count // _STARTED_SHARE)
+    started = max(1, count // _STARTED_SHARE)
     content = await _written_by_the_program(folder / "writer", seed)
     chance = random.Random(seed)
     bad: list[str] = []

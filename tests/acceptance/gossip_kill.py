@@ -45,7 +45,7 @@ class Found:
 async def kills(folder: Path, count: int, seed: int, channels: int = 800) -> Part:
     """`count` kills, every other one as soon as the store is being compacted."""
     found = Found()
-    lanes = min(LANES, count)
+    lanes = max(1, min(LANES, count // 2))
     with changed(*HURRIED):
         async with asyncio.TaskGroup() as group:
             for lane in range(lanes):
@@ -77,7 +77,7 @@ async def _lane(folder: Path, count: int, seed: int, channels: int, found: Found
                 await feeder.feed(leyden.port, leyden.node_id)
                 watching = asyncio.create_task(_watch(leyden, reported))
                 try:
-                    await _moment(leyden, chance, compacting=bool(number % 2))
+                    await _moment(leyden, chance, compacting=number % 2 == 0)
                     await leyden.kill()
                 finally:
                     watching.cancel()

@@ -40,7 +40,7 @@ PARTS: Mapping[str, tuple[Run, int, int]] = {
     "damage": (damages, 1000, 240),
     "connect": (connects, 3, 1),
     "gossmap": (gossmaps, 40, 5),
-    "import": (imports, 900, 20),
+    "import": (imports, 450, 20),
 }
 """What runs a part, how often or of what size when nothing else is said, and against a changed program."""
 
