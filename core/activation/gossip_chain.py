@@ -174,6 +174,7 @@ class GossipChain:
     async def _take_up(self, seen: SeenBlock | None, height: int) -> None:
         if seen is None:
             self._seen = height  # nothing was checked before
+            await self._note()
             return
         self._seen = max(seen.height, height - SPENDS_READ_BLOCKS)
         if seen.height > height or await self._hash(seen.height) != seen.block_hash:

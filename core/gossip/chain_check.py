@@ -181,11 +181,19 @@ class ChainCheck:
             self._told.checked(checked)
         for reason in NoFunding:
             gone = [scid for scid, one in found.items() if one is reason]
+            if reason is NoFunding.SPENT:
+                gone = await self._fade(gone)
             if gone:
                 self._remember(gone, scripts)
                 # Before they are gone: who brought them is known as long as they are there.
                 self._told.refuted(gone, blamed=reason is not NoFunding.SPENT)
                 await self._kept.remove(gone)
+
+    async def _fade(self, spent: Sequence[int]) -> list[int]:
+        """Those that were seen unspent once may be splices, and go as BOLT 7 has it; gives the others."""
+        once = await self._fundings.known_of(spent) if spent else []
+        await self._kept.mark_dying(once, self._height)
+        return [scid for scid in spent if scid not in once]
 
     def _remember(self, scids: Sequence[int], scripts: dict[int, bytes]) -> None:
         """With the keys: nobody can keep a channel from us by announcing it with others first."""

@@ -49,6 +49,15 @@ class Fundings:
 
         return await self._database.read(read)
 
+    async def known_of(self, scids: Iterable[int]) -> list[int]:
+        """Which of these were seen on the chain once."""
+        statement = "SELECT short_channel_id FROM funding_outputs WHERE short_channel_id = ?"
+
+        def read(connection: sqlite3.Connection) -> list[int]:
+            return [row[0] for scid in scids for row in connection.execute(statement, (scid,))]
+
+        return await self._database.read(read)
+
     async def spent(self, outpoints: Iterable[bytes]) -> list[int]:
         """Short channel ids of those whose funding output is one of `outpoints`: txid and index, 36 bytes."""
 

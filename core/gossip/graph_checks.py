@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.gossip.columns import CHECKED, LIVE, OVERLAY
+from core.gossip.columns import CHECKED, DYING, LIVE, OVERLAY
 from core.gossip.graph import Graph
 
 
 def unsure(graph: Graph, first_row: int, most: int, highest_block: int) -> tuple[list[int], int]:
     """Signed channels up to `highest_block` that are unchecked, and the row to go on from; none: there are no more.
 
+    What is known to be spent is on its way out and not asked for.
     A tenth of a millisecond at mainnet size.
     """
     records = graph.channel_table.records[first_row : graph.channel_table.used]
-    signed = records["state"] & (LIVE | CHECKED | OVERLAY) == LIVE
+    signed = records["state"] & (LIVE | CHECKED | OVERLAY | DYING) == LIVE
     rows = np.flatnonzero(signed & (records["short_channel_id"] < np.uint64(max(highest_block + 1, 0) << 40)))[:most]
     if not len(rows):
         return [], 0

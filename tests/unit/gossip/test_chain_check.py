@@ -284,3 +284,17 @@ async def test_what_a_reorganisation_took_is_unchecked_after_a_restart_too(tmp_p
         assert (one.trust(7), one.trust(8)) == (Trust.CHECKED, Trust.UNCHECKED)
     async with rig(tmp_path, height=-1) as again:
         assert (again.trust(7), again.trust(8)) == (Trust.CHECKED, Trust.UNCHECKED)
+
+
+async def test_what_was_seen_unspent_once_fades_when_it_is_asked_for_again(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.take([7])
+        await until(lambda: one.trust(7) is Trust.CHECKED)
+        one.chain.answers = {int(scid(7)): NoFunding.SPENT}
+        await one.kept.go_back(scid(7).block - 1)
+        one.check.wake()
+        await until(lambda: all(found.dying for found in one.kept.graph.channels()))
+        assert one.trust(7) is Trust.UNCHECKED
+        await until(lambda: not one.check._there.is_set())
+        assert one.chain.asked[int(scid(7))] == 2
+        assert await one.kept.prune(HEIGHT + 72) == 1
