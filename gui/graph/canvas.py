@@ -65,6 +65,8 @@ class Canvas(QWidget):
         self._painting: LayerPainting | None = None
         self._stale = False
         self._labels: list[int] = []
+        self._sizes: tuple[float, Array] | None = None
+        """The scale, and what it makes of the dots."""
         self._chosen = self._pointed = -1
         self._pressed: QPointF | None = None
         self._dragging = False
@@ -106,6 +108,7 @@ class Canvas(QWidget):
         chosen = self.chosen_id
         same_centre = self._around is not None and self._around.ids[0] == around.ids[0]
         self._around, self._places, self._names = around, places, {}
+        self._sizes = None
         self._chosen = around.ids.index(chosen) if chosen in around.ids else -1
         self._pointed = -1
         self._labels = []
@@ -176,12 +179,17 @@ class Canvas(QWidget):
         x, y = self._view.points(self._places[number : number + 1])[0].tolist()
         return x, y
 
+    def _radii(self, around: Neighbourhood) -> Array:
+        if self._sizes is None or self._sizes[0] != self._view.scale:
+            self._sizes = (self._view.scale, radii(around, self._view.scale))
+        return self._sizes[1]
+
     def _node_at(self, place: QPointF) -> int:
         """The nearest dot under the pointer, or -1."""
         if self._around is None:
             return -1
         away = np.hypot(*(self._view.points(self._places) - (place.x(), place.y())).T)
-        away -= radii(self._around, self._view.scale)
+        away -= self._radii(self._around)
         nearest = int(away.argmin())
         return nearest if away[nearest] <= _NEAR_PX else -1
 
@@ -236,7 +244,7 @@ class Canvas(QWidget):
 
     def _paint_chosen(self, painter: QPainter, around: Neighbourhood) -> None:
         """The selected node with its lines, and the one under the pointer, over everything else."""
-        sizes = radii(around, self._view.scale)
+        sizes = self._radii(around)
         if self._chosen > 0:  # the centre's lines are nearly all there are
             own = np.flatnonzero((around.first == self._chosen) | (around.second == self._chosen))[-_LIT_LINES:]
             ends = np.concatenate([self._places[around.first[own]], self._places[around.second[own]]])
@@ -295,7 +303,7 @@ class Canvas(QWidget):
     def _label_box(self, number: int, size: QSize, around: Neighbourhood) -> QRectF:
         """Beneath its dot."""
         x, y = self._point(number)
-        radius = float(radii(around, self._view.scale)[number])
+        radius = float(self._radii(around)[number])
         width = size.width() + 2 * SPACE_INSIDE
         return QRectF(x - width / 2, y + radius + SPACE_INSIDE, width, size.height())
 
