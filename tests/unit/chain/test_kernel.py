@@ -145,6 +145,18 @@ async def test_what_is_mined_to_a_script_is_its_and_what_is_spent_is_gone() -> N
     await chain.aclose()
 
 
+async def test_what_a_block_spends_is_told() -> None:
+    chain = await ripe()
+    first = await coin(chain, 1)
+    assert await chain.spent_at(109) == frozenset()
+    await chain.broadcast(spend(first, 1000))
+    await chain.mine()
+    assert await chain.spent_at(110) == {first}
+    assert await chain.spent_at(109) == frozenset()
+    assert await chain.spent_at(111) is None
+    await chain.aclose()
+
+
 async def test_a_faucet_gives_no_more_than_is_ripe_and_unspent() -> None:
     chain = await chain_at(None)
     await chain.mine(100)
