@@ -42,6 +42,8 @@ def _node_object(node: GraphNode) -> Json:
     if node.announced is None:
         return row
     announced = node.announced
+    if announced.overlay:
+        row["trust"] = Trust.OVERLAY.value
     return row | {
         # As C reads it: up to the first zero byte.
         "alias": announced.alias.partition(b"\0")[0].decode(errors="replace"),
@@ -63,7 +65,8 @@ def _listnodes(context: Context, *, id: bytes | None) -> Rows:  # noqa: A002
 LISTNODES = Command(
     "listnodes",
     "network",
-    "Show node {id} (or all known nodes, if not specified), as the nodes announced themselves",
+    "Show node {id} (or all known nodes, if not specified), as the nodes announced themselves. What only an unsigned "
+    "snapshot says of a node has trust overlay",
     _listnodes,
     (optional("id", node_id),),
 )

@@ -18,6 +18,7 @@ from core.activation.steps import ActivationStep
 from core.base.events import EventBus
 from core.bolt.networks import NETWORKS
 from core.channels.trusted import TrustedNodes
+from core.gossip import rapid_file
 from core.gossip.graph import PRUNE_AFTER_S
 from core.gossip.graph_values import GraphChanged, Trust
 from core.gossip.kept_graph import KeptGraph, News
@@ -25,6 +26,7 @@ from core.storage.errors import ProfileUnusable
 from tests.support.chains import FeeChain
 from tests.support.clock import ManualClock
 from tests.support.peers import until
+from tests.support.rapid_snapshot import Channel, Content, write_snapshot
 from tests.unit.activation.rig import make_rig
 from tests.unit.gossip.graphs import channel, node, node_id, scid, update
 from tests.unit.gossip.test_kept_graph import news
@@ -52,6 +54,19 @@ async def test_activation_fills_the_graph_from_the_store_and_closes_it_in_the_en
         again = await rig.run()
         assert len(again.graph) == 2
         await again.aclose()
+        await rig.assert_released()
+
+
+async def test_activation_lays_the_kept_snapshots_over_the_graph(tmp_path: Path) -> None:
+    snapshot = write_snapshot(Content([Channel(int(scid(9)), node_id(1), node_id(2))]), NOW)
+    async with make_rig(tmp_path) as rig:
+        rapid_file.write(rig.paths.rapid_gossip, [snapshot])
+        await put(rig.paths.gossip_store, news(channel(7, 1, 2), update(7, 0, timestamp=NOW)))
+        lightning = await rig.run()
+        assert rig.details()[ActivationStep.READING_GRAPH].endswith("; 1 channels of an unsigned snapshot")
+        trusts = {int(found.short_channel_id): found.trust for found in lightning.graph.channels()}
+        assert trusts == {int(scid(7)): Trust.UNCHECKED, int(scid(9)): Trust.OVERLAY}
+        await lightning.aclose()
         await rig.assert_released()
 
 
