@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HARNESSES = ("noise", "wire", "rpc")
+HARNESSES = ("noise", "wire", "rpc", "store", "rapid")
 LONGEST_INPUT = 4096
 SLOW_S = 10
 """An input that takes so long is a finding."""

@@ -1,14 +1,16 @@
-"""Every codec of core.bolt: any bytes are read or refused with the codec's own error, and what is read goes round."""
+"""The codecs of core.bolt, and who reads gossip without them: bytes are read, or refused as they say, and go round."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import atheris
 
 with atheris.instrument_imports(include=["core"]):
-    from core.bolt import address, features, gossip, gossip_queries, messages, wire
+    from core.bolt import address, addresses, features, gossip, gossip_queries, messages, wire
     from core.bolt.networks import NETWORKS
+    from core.gossip import verify_frames
 
 from tests.fuzz.harness import Source, Surprise, fuzz
 
@@ -94,6 +96,46 @@ def _node_id(data: bytes) -> None:
     _same(address.parse_node_id(text).hex(), text.lower())
 
 
+def _descriptors(data: bytes) -> None:
+    found = addresses.decode_descriptors(data)
+    _same(addresses.encode_descriptors(found), data)
+    addresses.may_be_forwarded(found)
+    for usable in addresses.usable(found):
+        _same(addresses.usable([addresses.Descriptor.of(usable)]), (usable,))
+
+
+def _announced_node(data: bytes) -> None:
+    """What is asked of an announcement once it is decoded."""
+    type_ = gossip.NodeAnnouncement.TYPE.to_bytes(2, "big")
+    node = gossip.NodeAnnouncement.decode(type_ + data)
+    if node.may_be_forwarded and len(node.usable_addresses) > len(node.addresses):
+        raise Surprise("more addresses than descriptors")
+
+
+def _signed_part(data: bytes) -> None:
+    """The worker reads of a message what the codec reads, and of its own frame what was put in."""
+    message = (256 + data[0] % 4).to_bytes(2, "big") + data[1:] if data else data
+    signer = b"\x02" * 33 if message[:2] == gossip.ChannelUpdate.TYPE.to_bytes(2, "big") else None
+    record = message if signer is None else verify_frames.SignedBy(message, signer)
+    [(count, frame)] = verify_frames.frames([record])
+    [framed] = verify_frames.parts(frame[verify_frames.LENGTH.size :])
+    try:
+        part = gossip.signed_part(message, signer)
+    except (wire.WireError, ValueError):
+        part = None
+    _same((count, framed), (1, part))
+    if part is not None and message[:2] == gossip.ChannelAnnouncement.TYPE.to_bytes(2, "big"):
+        decoded = gossip.ChannelAnnouncement.decode(message)
+        keys = (decoded.node_id_1, decoded.node_id_2, decoded.bitcoin_key_1, decoded.bitcoin_key_2)
+        _same(tuple(key for _signature, key in part.checks), keys)
+
+
+def _update_checksum(data: bytes) -> None:
+    update = gossip.ChannelUpdate.decode(gossip.ChannelUpdate.TYPE.to_bytes(2, "big") + data)
+    later = replace(update, timestamp=update.timestamp ^ 1, signature=bytes(64))
+    _same(gossip.update_checksum(later.encode()), gossip.update_checksum(update.encode()))
+
+
 READERS: tuple[tuple[Callable[[bytes], None], type[Exception]], ...] = (
     (_message, wire.WireError),
     (_tlv, wire.WireError),
@@ -105,6 +147,10 @@ READERS: tuple[tuple[Callable[[bytes], None], type[Exception]], ...] = (
     (_features, wire.WireError),
     (_address, address.AddressError),
     (_node_id, address.NodeIdError),
+    (_descriptors, wire.WireError),
+    (_announced_node, wire.WireError),
+    (_signed_part, wire.WireError),
+    (_update_checksum, wire.WireError),
 )
 
 
@@ -129,4 +175,8 @@ if __name__ == "__main__":
     samples += [b"\x05\xff\x00", b"\x06539268x845x1", b"\x07" + features.LEYDEN_FEATURES, b"\x08[::1]:9735"]
     samples += [b"\x08127.0.0.1:1", b"\x08" + b"a" * 56 + b".onion", b"\x09" + (b"02" + b"79be667ef9dcbbac" * 4)]
     samples += [bytes([0, 1]) + bytes(32) + b"\x00\x02no", b"\x00\x03\x00\x07\x00\x01a"]
+    channel = bytes(4 * 64) + b"\0\1\x01" + NETWORKS["regtest"].chain_hash + bytes(8) + (b"\x02" + bytes(32)) * 4
+    node = bytes(64) + b"\0\0" + bytes(4) + b"\x02" + bytes(32) + bytes(35) + b"\0\7\x01" + b"\x01" * 6
+    samples += [b"\x0a\x01\x7f\0\0\1\x26\x07", b"\x0a\x05\x02ab\x26\x07", b"\x0a\0\x01\x02", b"\x0b" + node]
+    samples += [b"\x0c\0" + channel, b"\x0c\1" + node, b"\x0c\2" + bytes(128), b"\x0d" + bytes(128)]
     fuzz(try_one, samples)
