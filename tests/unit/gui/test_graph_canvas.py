@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -206,7 +207,7 @@ def test_classes_of_capacity_differ_in_lightness_alone(scheme: Scheme) -> None:
     scale = [contrast(pair[scheme is Scheme.DARK], ground) for pair in CAPACITY_COLOURS]
     assert scale == sorted(scale)
     assert scale[0] > 2
-    assert all(after / before > 1.2 for before, after in zip(scale, scale[1:], strict=False))
+    assert all(after / before > 1.2 for before, after in pairwise(scale))
 
 
 @pytest.mark.parametrize("scheme", Scheme)
