@@ -32,6 +32,8 @@ from tests.support.raw_peer import RawPeer, regtest_init
 CHAIN = NETWORKS["regtest"].chain_hash
 SMALL_NETWORK = 20
 _WARNING = b"\x00\x01"
+_PONG_BYTES = 9
+_PONG = struct.pack(">HH", 19, _PONG_BYTES) + bytes(_PONG_BYTES)
 _AT_ONCE = 64
 _HEARD_S = 600.0
 """For the largest number of signatures on a busy machine; a small one is over long before."""
@@ -83,7 +85,7 @@ async def foreign(leyden: InstalledLeyden, size: int, seed: int) -> Found:
         ranges = [ReplyChannelRange.decode(message) for message in said if _kind(message) == 264]
         if not ranges or ranges[-1].short_channel_ids or ranges[-1].sync_complete or said[-1][-1]:
             bad.append("it says that it knows of another chain")
-        await peer.pong_after()
+        await _pong_after(peer)
     if await listed(leyden) != before:
         bad.append("another chain's network is listed")
     return {"channels of another chain": size}, bad
@@ -98,7 +100,7 @@ async def unknown_nodes(leyden: InstalledLeyden, size: int, seed: int) -> Found:
     async with _peer(leyden) as peer:
         for piece in _pieces(messages):
             await peer.send(*piece)
-        await peer.pong_after()
+        await _pong_after(peer)
     return {"nodes": size}, [] if await listed(leyden) == before else ["unknown nodes are listed"]
 
 
@@ -126,7 +128,7 @@ async def made_up(leyden: InstalledLeyden, size: int, seed: int, cap: int = limi
             draining.cancel()
             await asyncio.wait([draining])
     async with _peer(leyden) as another:  # what came before it is in the graph, or never will be
-        await another.pong_after()
+        await _pong_after(another)
     if _announced(leyden) - before >= cap + limits.BATCH_TO_VERIFY:
         bad.append(f"{_announced(leyden) - before} channels of one peer, the cap is {cap}")
     return {"channels made up": size, "taken": _announced(leyden) - before, "cap": cap}, bad
@@ -150,7 +152,7 @@ async def zlib(leyden: InstalledLeyden, size: int, seed: int) -> Found:
     reply = struct.pack(">H", ReplyChannelRange.TYPE) + CHAIN + struct.pack(">IIBH", 0, 1, 1, len(body)) + body
     async with _peer(leyden) as peer:
         await peer.send(*(query, reply) * size)
-        said = await peer.pong_after()
+        said = await _pong_after(peer)
     warned = sum(message[:2] == _WARNING for message in said)
     wanted = min(size, int(Limits().queries_burst))  # of more questions at once the rest is passed over
     return {"lists": 2 * size, "warnings": warned}, [] if warned >= wanted else [f"{warned} of {wanted} warned of"]
@@ -164,7 +166,7 @@ async def replies(leyden: InstalledLeyden, size: int, seed: int) -> Found:
     async with _peer(leyden, queries=False) as peer:
         for _ in range(size):
             await peer.send(reply, struct.pack(">H", 262) + CHAIN + b"\x01")
-        said = await peer.pong_after()
+        said = await _pong_after(peer)
     asked = sum(_kind(message) in _QUERIES for message in said)
     return {"answers without a question": 2 * size, "ids": size * _IDS}, [f"it asked {asked} times"] if asked else []
 
@@ -193,10 +195,23 @@ async def _ask(leyden: InstalledLeyden, size: int, questions: tuple[bytes, ...])
     async with _peer(leyden) as peer:
         for _ in range(size):
             await peer.send(*questions)
-        said = await peer.pong_after()
+        said = await _pong_after(peer)
         if not any(_kind(message) in (262, 264) for message in said):
             said += await _until(peer, 264)
     return sum(message[:2] == _WARNING for message in said), sum(_kind(message) in (262, 264) for message in said)
+
+
+async def _pong_after(peer: RawPeer) -> list[bytes]:
+    """What it says until it has read all that came before: who sends much is read at a limited pace."""
+    await peer.send(struct.pack(">HHH", 18, _PONG_BYTES, 0))
+    found: list[bytes] = []
+    async with asyncio.timeout(_HEARD_S):
+        while not found or found[-1] != _PONG:
+            with contextlib.suppress(TimeoutError):
+                message = await peer.receive()
+                assert message is not None, f"closed after {found[-3:]!r}"
+                found.append(message)
+    return found[:-1]
 
 
 async def _until(peer: RawPeer, last: int) -> list[bytes]:

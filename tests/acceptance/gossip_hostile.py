@@ -126,7 +126,7 @@ CASES = {
         Case("made_up", _made_up, 100_000, 800, 160),
         Case("queries", attacks.queries, 200, 6, 48),
         Case("zlib", attacks.zlib, 200, 5, 24),
-        Case("replies", attacks.replies, 1_000, 5, 48),
+        Case("replies", attacks.replies, 500, 5, 48),
     )
 }
 PARTS = {
