@@ -1,10 +1,11 @@
 // A real LDK 0.1 peer (npm package `lightningdevkit`) as a child process for the tests.
 //
-//   node ldk_peer.mjs --packages DIR --log FILE [--seed HEX]
+//   node ldk_peer.mjs --packages DIR --log FILE [--seed HEX] [--quiet]
 //
 // DIR holds node_modules. Every event is one JSON object a line, written to FILE (LDK's own record of what it saw) and
 // repeated on stdout. Commands come on stdin, one JSON object a line: {"id": n, "command": name, ...arguments}; each is
-// answered by an event "reply" with the same id. The process ends with "quit" or when stdin closes.
+// answered by an event "reply" with the same id. The process ends with "quit" or when stdin closes. --quiet leaves out
+// LDK's log, which has a line for every message.
 //
 // The socket glue is here and not taken from lightningdevkit-node-net 0.1.0: that one never writes again after the
 // first full socket buffer, and it hides why a connection ended.
@@ -16,7 +17,7 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const { values: options } = parseArgs({
-  options: { packages: { type: 'string' }, log: { type: 'string' }, seed: { type: 'string', default: '07'.repeat(32) } },
+  options: { packages: { type: 'string' }, log: { type: 'string' }, seed: { type: 'string', default: '07'.repeat(32) }, quiet: { type: 'boolean', default: false } },
 });
 const packageDir = path.join(options.packages, 'node_modules', 'lightningdevkit');
 const ldk = await import(pathToFileURL(path.join(packageDir, 'index.mjs')).href);
@@ -43,7 +44,7 @@ const logger = keep(ldk.Logger.new_impl({
     const facts = { text, module: record.get_module_path() };
     if (peer.some((byte) => byte !== 0)) facts.node_id = toHex(peer);
     if (facts.text.startsWith('Finished noise handshake')) report('handshake', { node_id: facts.node_id });
-    report('log', facts);
+    if (!options.quiet) report('log', facts);
   },
 }));
 
@@ -118,6 +119,51 @@ const peers = keep(ldk.PeerManager.constructor_new(
 // ---- sockets
 let descriptorCount = 0n;
 const none = () => ldk.Option_SocketAddressZ.constructor_none();
+
+/** What an update says, as CLN's `listchannels` names it; numbers of 64 bits as text. */
+function direction(update) {
+  const fees = update.get_fees();
+  return {
+    active: Boolean(update.get_enabled()),
+    last_update: update.get_last_update(),
+    base_fee_millisatoshi: fees.get_base_msat() >>> 0,
+    fee_per_millionth: fees.get_proportional_millionths() >>> 0,
+    delay: unsigned16(update.get_cltv_expiry_delta()),
+    htlc_minimum_msat: String(update.get_htlc_minimum_msat()),
+    htlc_maximum_msat: String(update.get_htlc_maximum_msat()),
+  };
+}
+
+/** Runs `look` over the graph, which is locked meanwhile. */
+function reading(look) {
+  const view = graph.read_only();
+  try {
+    return look(view);
+  } finally {
+    view.free();
+  }
+}
+
+function listed(view) {
+  const channels = view.list_channels().map((id) => {
+    const channel = view.channel(id);
+    const ways = [channel.get_one_to_two(), channel.get_two_to_one()];
+    return {
+      short_channel_id: String(BigInt.asUintN(64, id)),
+      ends: [toHex(channel.get_node_one().as_slice()), toHex(channel.get_node_two().as_slice())],
+      directions: ways.map((update) => (update === null ? null : direction(update))),
+    };
+  });
+  const nodes = view.list_nodes().map((id) => {
+    const info = view.node(id).get_announcement_info();
+    const node = { nodeid: toHex(id.as_slice()) };
+    if (!(info instanceof ldk.Option_NodeAnnouncementInfoZ_Some)) return node;
+    const { some: told } = info;
+    const [alias, color] = [toHex(told.alias().get_a()), toHex(told.rgb())];
+    return { ...node, last_timestamp: told.last_update(), alias, color };
+  });
+  return { channels, nodes };
+}
 
 /** Wires one socket to LDK; `begin(descriptor)` makes LDK's side of the connection and returns its first bytes. */
 function attach(socket, inbound, begin) {
@@ -195,6 +241,9 @@ const commands = {
     return {};
   },
   echo({ on }) { echo = on; return {}; },
+  counts: () => reading((view) => ({ channels: view.list_channels().length, nodes: view.list_nodes().length })),
+  // everything it knows of the network, into a file: a line of it would be too long
+  graph({ path: file }) { fs.writeFileSync(file, JSON.stringify(reading(listed))); return {}; },
   ping() { peers.timer_tick_occurred(); peers.process_events(); return {}; },
   disconnect({ node_id: nodeId }) { peers.disconnect_by_node_id(fromHex(nodeId)); return {}; },
   peers: () => ({
