@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, 
 from core.base.events import ConnectFailed, ConnectPhase, ConnectProgress, Direction, StepState
 from core.bolt.keys import short_id
 from gui.bridge import Bridge
+from gui.peers.completion import Completion
 from gui.peers.connect_text import Understood, understand
 from gui.phrases import bounded, tr
 from gui.theme import SPACE_INSIDE, SPACE_RELATED, Role, Size, Theme
@@ -52,7 +53,7 @@ class ConnectBar(QWidget):
         self._read = Understood()
         self.field = QLineEdit()
         self.field.setObjectName("connectField")
-        self.field.setPlaceholderText("node-id@host:port")
+        self.field.setPlaceholderText(tr("node-id@host:port, or a part of a name to find it in the network"))
         self.field.setFont(theme.font(fixed=True))
         self.field.setMaxLength(_TEXT_MAX)
         self.field.setClearButtonEnabled(False)
@@ -84,8 +85,9 @@ class ConnectBar(QWidget):
             layout.addLayout(self._practice_row(theme))
         layout.addWidget(self.notice)
         self._line.setMinimumHeight(self._turning.height())
+        self.completion = Completion(self.field, node, tasks, theme)
         self.field.textChanged.connect(self._typed)
-        self.field.returnPressed.connect(self.submit)
+        self.field.returnPressed.connect(self._returned)
         bridge.connect_progress.connect(self._progress)
         self._typed("")
 
@@ -137,6 +139,11 @@ class ConnectBar(QWidget):
         )
         self._turning.show_state(StepState.RUNNING)
         self._show_button()
+
+    def _returned(self) -> None:
+        """Return connects, unless it takes a node from the list: that is to be looked at first."""
+        if not self.completion.choosing:
+            self.submit()
 
     def _practice_row(self, theme: Theme) -> QHBoxLayout:
         """A button for each practice peer, which fills the field; connecting stays the person's own click."""
