@@ -103,6 +103,7 @@ class GossipChain:
     ) -> None:
         self._source = source
         self._kept = kept
+        self._ingest = gossip.ingest
         self._fundings = fundings
         self._bus = bus
         self._clock = clock
@@ -111,7 +112,7 @@ class GossipChain:
         if Capability.SPEND_WATCH in source.capabilities:
             self._watch = source  # type: ignore[assignment]  # told by its capabilities
         self._check = ChainCheck(kept, self._chain, self._chain.pace, fundings, gossip, clock)
-        gossip.ingest.is_refuted = self._check.is_refuted
+        self._ingest.is_refuted = self._check.is_refuted
         gossip.channels_came = self._check.wake
         self._height = -1
         """Of the tip, once it is known."""
@@ -142,6 +143,7 @@ class GossipChain:
         self._fork = fork if self._fork is None else min(fork, self._fork)
         self._chain.forget()
         self._check.reorganised()
+        self._ingest.reconsider()
         self._moved.set()
 
     async def _wake_regularly(self) -> None:

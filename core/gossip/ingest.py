@@ -136,6 +136,10 @@ class Ingest:
                 self._lies.popitem(last=False)
         return source
 
+    def reconsider(self) -> None:
+        """The chain is another: channels that it did not hold may be told of again, in the same words."""
+        self._seen = Seen()
+
     def is_liar(self, peer_id: bytes) -> bool:
         """Whether it brought too many channels that never were on the chain."""
         return self._lies.get(peer_id, 0) >= LIES_A_PEER

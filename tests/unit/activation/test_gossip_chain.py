@@ -11,15 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from core.activation.gossip_chain import GossipChain
+from core.activation.gossip_chain import FundingsOnChain, GossipChain
 from core.base.clock import SystemClock
 from core.base.events import EventBus
 from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate
 from core.bolt.gossip_queries import GossipTimestampFilter
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
+from core.bolt.wire import ShortChannelId
 from core.chain.kernel import KernelChain
 from core.gossip import ingest, service, serving
+from core.gossip.chain_check import Funding, NoFunding
 from core.gossip.fundings import Fundings
 from core.gossip.graph import Graph
 from core.gossip.kept_graph import KeptGraph
@@ -208,3 +210,27 @@ async def test_who_brings_many_channels_that_are_not_there_is_closed_on(
         await one.peers.closed(CloseCode.BAD_GOSSIP)
         await until(lambda: len(one.graph) == CHANNELS, 20)
         assert len(one.peers.manager.peers()) == 1
+
+
+async def test_what_was_refuted_is_asked_for_again_on_another_chain_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    really = FundingsOnChain.funding_output
+
+    async def noted(chain: FundingsOnChain, scid: ShortChannelId, script: bytes) -> Funding | NoFunding | None:
+        asked.append(int(scid))
+        return await really(chain, scid, script)
+
+    monkeypatch.setattr(FundingsOnChain, "funding_output", noted)
+    made_up = make_network(9, 2, now_s=TODAY, first_block=1, blocks=50)
+    async with world() as there, started(tmp_path, there) as one, raw(one) as teller:
+        await teller.send(*made_up.channel_announcements)
+        await until(lambda: len(asked) == 2 and len(one.graph) == 0, 20)
+        await teller.send(*made_up.channel_announcements, *there.network)
+        await until(lambda: one.graph.checked_count == CHANNELS, 20)
+        assert len(asked) == 2 + CHANNELS
+        tip = await there.chain.tip()
+        await there.chain.mine(2, on=tip.height - 1)
+        await teller.send(*made_up.channel_announcements)
+        await until(lambda: len(asked) == 4 + CHANNELS, 20)
