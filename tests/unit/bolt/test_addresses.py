@@ -144,3 +144,15 @@ def test_a_descriptor_of_the_wrong_length_is_no_address() -> None:
     for wrong in (Descriptor(1, bytes(5) + b"\x01" * 2), Descriptor(5, b""), Descriptor(5, b"\x02a\x26\x07")):
         assert not wrong.is_known
         assert wrong.address is None
+
+
+@pytest.mark.parametrize("before", ["", V4])
+def test_zeros_behind_the_addresses_are_one_descriptor_of_a_type_that_nobody_knows(before: str) -> None:
+    """BOLT 7 once had type 0 as padding of no length: read so, one message would hold 65,000 of them."""
+    data = bytes.fromhex(before) + bytes(65_000)
+    *known, padding = decode_descriptors(data)
+    assert padding == Descriptor(0, bytes(64_999))
+    assert (padding.is_known, padding.address) == (False, None)
+    assert encode_descriptors([*known, padding]) == data
+    assert len(usable([*known, padding])) == len(known) == bool(before)
+    assert may_be_forwarded([*known, padding])

@@ -9,8 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.bolt.gossip_queries import (
+    WANT_ANNOUNCEMENT,
     WANT_CHECKSUMS,
+    WANT_NODE_1,
+    WANT_NODE_2,
     WANT_TIMESTAMPS,
+    WANT_UPDATE_1,
+    WANT_UPDATE_2,
     CountMismatch,
     GossipTimestampFilter,
     QueryChannelRange,
@@ -252,3 +257,31 @@ def test_a_filter_lets_its_range_through() -> None:
     assert not GossipTimestampFilter(CHAIN, 0xFFFFFFFF, 0).lets_through(0xFFFFFFFF)
     with pytest.raises(OutOfRange):
         GossipTimestampFilter(CHAIN, 1 << 32, 0).encode()
+
+
+def test_numbers_of_the_wire() -> None:
+    assert [KINDS[name].TYPE for name in KINDS] == [261, 262, 263, 264, 265]
+    asked = (WANT_ANNOUNCEMENT, WANT_UPDATE_1, WANT_UPDATE_2, WANT_NODE_1, WANT_NODE_2)
+    assert asked == (1, 2, 4, 8, 16)
+    assert (WANT_TIMESTAMPS, WANT_CHECKSUMS) == (1, 2)
+
+
+def test_bytes_of_one_great_flag_are_not_as_many_small_ones() -> None:
+    query = QueryShortChannelIds(CHAIN, (1, 2, 3), (1, 2, 3)).encode()
+    assert query.endswith(b"\x04\0\1\2\3")
+    assert QueryShortChannelIds.decode(query).query_flags == (1, 2, 3)
+    with pytest.raises(CountMismatch, match="1 query flags for 3"):
+        QueryShortChannelIds.decode(query[:-3] + b"\xfd\1\0")
+
+
+def test_an_unknown_encoding_is_told() -> None:
+    query = QueryShortChannelIds(CHAIN, ()).encode()
+    with pytest.raises(UnknownEncoding, match="encoding 1 where only 0"):
+        QueryShortChannelIds.decode(query[:-1] + b"\1")
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_a_message_is_a_value(kind: Any) -> None:
+    """It is handed around between peers and tasks."""
+    assert kind.__dataclass_params__.frozen
+    assert "__slots__" in vars(kind)

@@ -35,3 +35,13 @@ def test_the_oldest_leave_first_and_the_bound_holds() -> None:
 
 def test_the_whole_network_fits() -> None:
     assert (SEEN_GENERATIONS - 1) * SEEN_A_GENERATION > 50_000 + 100_000 + 17_000
+
+
+def test_asking_remembers_nothing() -> None:
+    seen = Seen(generations=3, size=2)
+    assert seen.is_new(b"one")
+    assert seen.is_new(b"one")
+    for message in (b"one", b"two", b"three"):
+        seen.add(message)
+    assert not any(seen.is_new(message) for message in (b"one", b"two", b"three"))
+    assert seen.is_new(b"four")

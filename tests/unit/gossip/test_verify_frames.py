@@ -88,3 +88,15 @@ def test_verdicts_come_back() -> None:
 
 def test_only_a_valid_record_is_true() -> None:
     assert [verdict for verdict in Verdict if verdict] == [Verdict.VALID]
+
+
+def test_a_frame_is_filled_to_its_last_byte() -> None:
+    head = len(next(frames([b""]))[1]) - LENGTH.size
+    most = BATCH_BYTES - 2 * head - 20
+    assert [count for count, _ in frames([bytes(20), bytes(most)])] == [2]
+    assert [count for count, _ in frames([bytes(20), bytes(most + 1)])] == [1, 1]
+
+
+def test_verdicts_on_the_wire() -> None:
+    names = ["VALID", "WRONG_SIGNATURE", "BAD_KEY", "MALFORMED"]
+    assert [(verdict.value, verdict.name) for verdict in Verdict] == list(enumerate(names))
