@@ -1,8 +1,8 @@
 """Take the pictures under resources/screenshots.
 
 The views and the failed row are the running program's, driven by keys as a person would. What stands before them, the
-wizard and what asks for a key, is painted by `tests.support` with the program's own widgets, for a picture must not
-depend on the keyring of whoever takes it.
+wizard and what asks for a key, and the network on the graph page are painted by `tests.support` with the program's own
+widgets, for a picture must not depend on the keyring of whoever takes it, nor show nodes that are there.
 
     .venv/bin/python packaging/take_screenshots.py
 
@@ -157,8 +157,8 @@ def _failed_row(display: str) -> None:
 
 
 def _painted(display: str) -> None:
-    """The wizard, and what stands around a key."""
-    for module in ("tests.support.wizard_preview", "tests.support.access_preview"):
+    """The wizard, what stands around a key, and a network that is not there."""
+    for module in ("tests.support.wizard_preview", "tests.support.access_preview", "tests.support.graph_preview"):
         command = [sys.executable, "-m", module, str(PICTURES)]
         subprocess.run(command, cwd=ROOT, env=_on(display), check=True, stdout=subprocess.DEVNULL)
 
