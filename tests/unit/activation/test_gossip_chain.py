@@ -24,6 +24,7 @@ from core.gossip import ingest, service, serving
 from core.gossip.chain_check import Funding, NoFunding
 from core.gossip.fundings import Fundings
 from core.gossip.graph import Graph
+from core.gossip.graph_values import Trust
 from core.gossip.kept_graph import KeptGraph
 from core.gossip.service import Gossip
 from core.gossip.verification import Verifier
@@ -33,6 +34,10 @@ from tests.support.funded_network import FundedNetwork, fund_on_kernel
 from tests.support.network import Network, make_network
 from tests.support.peers import TestNode, node, until
 from tests.support.raw_peer import RawPeer
+from tests.unit.activation.rig import make_rig
+from tests.unit.activation.test_graph import put
+from tests.unit.gossip.graphs import channel
+from tests.unit.gossip.test_kept_graph import news
 
 CHAIN = NETWORKS["regtest"].chain_hash
 TODAY = int(time.time()) // 86_400 * 86_400
@@ -234,3 +239,24 @@ async def test_what_was_refuted_is_asked_for_again_on_another_chain_alone(
         await there.chain.mine(2, on=tip.height - 1)
         await teller.send(*made_up.channel_announcements)
         await until(lambda: len(asked) == 4 + CHANNELS, 20)
+
+
+async def test_without_a_chain_that_is_asked_nothing_counts_as_checked(tmp_path: Path) -> None:
+    async with make_rig(tmp_path) as rig:
+        await put(rig.paths.gossip_store, news(channel(7, 1, 2)))
+        lightning = await rig.run()  # a chain that knows headers alone
+        assert [found.trust for found in lightning.graph.channels()] == [Trust.UNCHECKED]
+        assert lightning.graph.checked_count == 0
+        await lightning.aclose()
+        headers, kernel = rig.chain, await KernelChain.open(None, rig.bus, rig.clock)
+        assert headers is not None
+        rig.use_chain(kernel)
+        rig.overrides["fundings"] = None
+        switched_off = await rig.run()
+        assert [found.trust for found in switched_off.graph.channels()] == [Trust.UNCHECKED]
+        await switched_off.aclose()
+        del rig.overrides["fundings"]
+        again = await rig.run()
+        assert [found.trust for found in again.graph.channels()] == [Trust.CHECKED], "what was stored stays"
+        await again.aclose()
+        await headers.aclose()

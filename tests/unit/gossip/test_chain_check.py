@@ -45,9 +45,10 @@ class Chain:
         self.scripts[int(scid)] = script_pubkey
         self.under_way += 1
         self.most = max(self.most, self.under_way)
+        answer = self.answers.get(int(scid), Funding(CAPACITY_SAT, bytes([int(scid) >> 40 & 0xFF]) * 32))
         await self.silent.wait()
         self.under_way -= 1
-        return self.answers.get(int(scid), Funding(CAPACITY_SAT, bytes([int(scid) >> 40 & 0xFF]) * 32))
+        return answer
 
 
 @dataclass
