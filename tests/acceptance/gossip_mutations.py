@@ -42,7 +42,7 @@ MUTATIONS: dict[str, tuple[Mutation, ...]] = {
     ),
     "import": (
         Mutation("core/gossip/store_import.py", "if not live[number] or", "if"),
-        Mutation("core/gossip/importing.py", 'Verdict.KNOWN: "known"}', 'Verdict.KNOWN: "refused"}'),
+        Mutation("core/gossip/importing.py", 'await self._take("nodes", found[NodeAnnouncement])', "pass"),
     ),
     "forged": (
         Mutation(  # a false signature has no consequence
