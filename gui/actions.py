@@ -25,6 +25,7 @@ class ActionId(StrEnum):
     CANCEL_ACTIVATION = "cancel_activation"
     COPY_URI = "copy_uri"
     IMPORT_GRAPH = "import_graph"
+    SETTINGS = "settings"
     KEYS = "keys"
     LOCK = "lock"
     SWITCH_PROFILE = "switch_profile"
@@ -69,6 +70,7 @@ def _specs() -> dict[ActionId, Spec]:
         ActionId.CANCEL_ACTIVATION: Spec(tr("&Cancel start"), "stop"),
         ActionId.COPY_URI: Spec(tr("Copy node &URI"), "copy", "Ctrl+Shift+C"),
         ActionId.IMPORT_GRAPH: Spec(tr("&Import network graph…")),
+        ActionId.SETTINGS: Spec(tr("S&ettings…"), shortcut="Ctrl+,"),
         ActionId.KEYS: Spec(tr("&Keys and access…"), shortcut="Ctrl+Shift+K"),
         ActionId.LOCK: Spec(tr("&Lock"), shortcut="Ctrl+Shift+L"),
         ActionId.SWITCH_PROFILE: Spec(tr("S&witch node…")),

@@ -32,6 +32,7 @@ from gui.network_import import NetworkImport
 from gui.own_address import own_uri
 from gui.peers.view import PeersView
 from gui.phrases import bounded
+from gui.settings.dialog import SettingsDialog
 from gui.status_bar import StatusBar
 from gui.theme import ICON_LARGE, SPACE_INSIDE, Role, Size, Theme, ThemeChoice
 from gui.top_bar import TopBar
@@ -82,6 +83,7 @@ class MainWindow(QMainWindow):
         self.peers = PeersView(node, tasks, self.bridge, theme, self.actions_table)
         self.messages = MessagesView(node, self.bridge, theme, self.actions_table)
         self.network_import = NetworkImport(node, tasks, theme, self)
+        self.settings = SettingsDialog(node, tasks, theme, self)
         self.graph = GraphView(node, tasks, self.bridge, theme, self.actions_table)
         self._bind_views()
         self._lay_out()
@@ -229,7 +231,8 @@ class MainWindow(QMainWindow):
         self.actions_table.bind(ActionId.START_NODE, self._start)
         self.actions_table.bind(ActionId.CANCEL_ACTIVATION, self.activation.cancel, enabled=False)
         self.actions_table.bind(ActionId.IMPORT_GRAPH, self.network_import.choose, enabled=False)
-        self.status.network.panel.offer(self.actions_table, ActionId.IMPORT_GRAPH)
+        self.actions_table.bind(ActionId.SETTINGS, self.settings.open_anew)
+        self.status.network.panel.offer(self.actions_table, ActionId.IMPORT_GRAPH, ActionId.SETTINGS)
         self.peers.message_wanted.connect(self._write_to)
         self.messages.connect_wanted.connect(self._connect)
         self.graph.connect_wanted.connect(self._dial)
@@ -295,6 +298,7 @@ class MainWindow(QMainWindow):
             ActionId.COPY_URI,
             ActionId.IMPORT_GRAPH,
             None,
+            ActionId.SETTINGS,
             ActionId.KEYS,
             ActionId.LOCK,
             ActionId.SWITCH_PROFILE,
