@@ -187,6 +187,8 @@ def _updates(graph: Graph, raw: NDArray[np.uint8], batch: Batch) -> int:
     places = 2 * rows + (fields["channel_flags"] & 1)
     records = graph.direction_table.records
     known = np.flatnonzero((rows >= 0) & _same_chain(graph, fields["chain_hash"]))
+    # Of an overlay's channel nobody knows who may sign for it.
+    known = known[graph.channel_table.records["state"][rows[known]] & OVERLAY == 0]
     known = known[fields["timestamp"][known] > records["timestamp"][places[known]]]
     # The newest of each direction comes last; of equally new ones the first.
     order = known[np.lexsort((-known, fields["timestamp"][known], places[known]))]
@@ -214,7 +216,9 @@ def _nodes(graph: Graph, raw: NDArray[np.uint8], batch: Batch) -> int:
     rows = np.array([-1 if row is None else row for row in found], np.int64)
     timestamps = fields["timestamp"].astype(np.int64)
     known = np.flatnonzero((rows >= 0) & (lengths >= least + features + addresses))
-    known = known[timestamps[known] > graph.node_table.records["timestamp"][rows[known]]]
+    nodes = graph.node_table.records[rows[known]]
+    newer = (timestamps[known] > nodes["timestamp"]) | (nodes["state"] & OVERLAY != 0)
+    known = known[newer & (nodes["channels"] != nodes["overlay_channels"])]
     # The newest of each node comes last; of equally new ones the first.
     order = known[np.lexsort((-known, timestamps[known], rows[known]))]
     last = np.ones(len(order), bool)
@@ -226,6 +230,7 @@ def _nodes(graph: Graph, raw: NDArray[np.uint8], batch: Batch) -> int:
     records["timestamp"][at] = timestamps[chosen]
     records["features_bytes"][at] = features[chosen]
     records["rgb_color"][at] = fields["rgb_color"][chosen]
+    records["state"][at] = 0
     graph.keep_texts(at.tolist(), _texts(raw, starts[chosen], features[chosen], addresses[chosen]))
     return len(at)
 

@@ -15,6 +15,7 @@ from core.bolt.addresses import decode_descriptors
 from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
 from core.bolt.wire import WireError
 from core.gossip import graph_bulk
+from core.gossip.columns import OVERLAY
 from core.gossip.graph import Graph
 from core.gossip.graph_bulk import Batch, Taken, extend, slices
 from core.gossip.graph_values import Changes, GraphChanged, Trust
@@ -156,6 +157,41 @@ def test_an_overlay_gives_way_and_unchecked_stays_that() -> None:
     assert found.policies == (None, None)
     assert kept is not None and kept.channels == 2
     assert (len(graph), graph.checked_count) == (2, 0)
+
+
+def test_what_is_signed_wins_over_the_overlay_and_nothing_is_signed_for_a_channel_of_it() -> None:
+    graph = Graph(CHAIN)
+    add(graph, 1, 10, 20)
+    graph.add_channel(channel(2, 10, 30), capacity_sat=1, trust=Trust.OVERLAY, heard=NOW)
+    row = graph.node_rows[node_id(10)]
+    graph.keep_node(row, NOW + 9, b"\0\0\0", (b"", bytes(32), b""), 0, state=OVERLAY)
+    messages = [node(10, alias=b"signed").encode(), node(30).encode()]
+    assert extend(graph, batch_of([], [update(2, 0).encode()], messages), heard=NOW, checked=True) == Taken(0, 0, 1)
+    signed, unsigned = graph.node(node_id(10)), graph.node(node_id(30))
+    assert signed is not None and signed.announced is not None and unsigned is not None
+    assert (signed.announced.alias[:6], signed.announced.overlay, unsigned.announced) == (b"signed", False, None)
+
+
+def test_of_several_announcements_of_a_node_the_newest_counts_and_of_equally_new_ones_the_first() -> None:
+    graph = Graph(CHAIN)
+    add(graph, 1, 10, 20)
+    messages = [node(10, timestamp=NOW + age, alias=alias) for age, alias in ((1, b"old"), (2, b"new"), (2, b"again"))]
+    many = [*messages, node(10, alias=b"oldest"), node(20)]
+    assert extend(graph, batch_of([], [], [one.encode() for one in many]), heard=NOW, checked=True).nodes == 2
+    found = graph.node(node_id(10))
+    assert found is not None and found.announced is not None
+    assert (found.announced.alias.rstrip(b"\0"), found.announced.timestamp) == (b"new", NOW + 2)
+    changed = graph.take_changes()
+    assert changed is not None and {node_id(10), node_id(20)} <= changed.nodes
+
+
+def test_room_that_was_expected_is_not_made_again() -> None:
+    graph = Graph(CHAIN)
+    graph.expect(200, 300)
+    before = [table.records for table in (graph.channel_table, graph.direction_table, graph.node_table)]
+    extend(graph, batch_of([channel(n, n, n + 1).encode() for n in range(200)], [], []), heard=NOW, checked=True)
+    after = [table.records for table in (graph.channel_table, graph.direction_table, graph.node_table)]
+    assert all(one is other for one, other in zip(before, after, strict=True))
 
 
 def test_a_channel_that_left_comes_again_in_another_row() -> None:
