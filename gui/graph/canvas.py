@@ -249,7 +249,7 @@ class Canvas(QWidget):
             own = np.flatnonzero((around.first == self._chosen) | (around.second == self._chosen))[-_LIT_LINES:]
             ends = np.concatenate([self._places[around.first[own]], self._places[around.second[own]]])
             points = self._view.points(ends).reshape(2, -1, 2)
-            painter.setPen(QPen(self._theme.color(Role.ACCENT), 1.4))
+            painter.setPen(QPen(self._theme.color(Role.TEXT), 1.4))
             segments = np.concatenate([points[0], points[1]], axis=1).tolist()
             painter.drawLines([QLineF(*segment) for segment in segments])
         painter.setBrush(Qt.BrushStyle.NoBrush)

@@ -29,6 +29,7 @@ from gui.graph.names import Names
 from gui.graph.neighbourhood import Copied, Counts
 from gui.graph.picture import Picture, Wanted, make_picture
 from gui.graph.results import Results
+from gui.network_status import sync_words
 from gui.peer_names import alias_text, announced_by, peer_name
 from gui.phrases import bounded, tr
 from gui.theme import ICON_SMALL, SPACE_GROUP, SPACE_INSIDE, SPACE_PAGE, SPACE_RELATED, Role, Size, Theme
@@ -78,6 +79,7 @@ class GraphView(QWidget):
         self.details = NodeDetails(node, theme)
         self.counts = Elided(theme, size=Size.TABLE, tone="muted")
         self.freshness = label("", theme, size=Size.TABLE, tone="muted")
+        self.learning = label("", theme, size=Size.CAPTION, tone="muted")
         self.left_out = Elided(theme, size=Size.CAPTION, tone="muted")
         self.empty = EmptyState(theme)
         self._lay_out()
@@ -257,12 +259,12 @@ class GraphView(QWidget):
         """Why the centre is another one, and what is not drawn."""
         instead = picture.wanted.centre == self._own and picture.around.ids[0] != self._own
         nobody = tr("Your node has no peer yet: this is the best connected node.") if instead else ""
-        said = "  ".join(filter(None, (nobody, left_out_words(picture.around))))
-        self.left_out.show_text(said)
-        self.left_out.setVisible(bool(said))
+        self.left_out.show_text("  ".join(filter(None, (nobody, left_out_words(picture.around)))))
 
     def _show_freshness(self) -> None:
         self.freshness.setText(freshness_words(self._counts, self._node.clock.time()))
+        lightning = self._node.lightning
+        self.learning.setText("" if lightning is None else sync_words(lightning.gossip.standing))
 
     def _show_empty(self) -> None:
         around = self.canvas.around
@@ -333,7 +335,11 @@ class GraphView(QWidget):
         inside.addLayout(self._controls())
         inside.addLayout(facts)
         inside.addLayout(across, 1)
-        inside.addWidget(self.left_out)
+        beneath = QHBoxLayout()
+        beneath.setSpacing(SPACE_GROUP)
+        beneath.addWidget(self.left_out, 1)
+        beneath.addWidget(self.learning)
+        inside.addLayout(beneath)
         self._stack = QStackedWidget()
         self._stack.addWidget(self._picture)
         self._stack.addWidget(self.empty)

@@ -111,7 +111,8 @@ async def test_our_peers_and_whom_they_have_channels_with_are_drawn(frame: Frame
     assert page.legend.kinds == {"CHECKED", "CONNECTION"}
     assert page.counts.whole.startswith("7 nodes  ·  5 channels  ·  1 checked on the chain  ·  4 unchecked")
     assert page.freshness.text() == "no update heard yet"
-    assert not page.left_out.isVisible()
+    assert page.left_out.whole == ""
+    assert page.learning.text() == "Nobody tells news: connect to a peer, or import a graph."
     page.canvas.finish()
     assert sorted(page.canvas.labels) == ["ACINQ", "acinq's friend", "your node"]
 
