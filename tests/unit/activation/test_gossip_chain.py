@@ -165,17 +165,17 @@ async def test_a_spent_channel_fades_comes_back_with_its_block_and_goes_in_the_e
             await there.chain.broadcast(there.funded.close(0))
             before = await there.chain.tip()
             closed = await there.chain.mine(1)
-            await until(lambda: one.is_dying(first))
+            await until(lambda: one.is_dying(first), 20)
             assert not one.is_dying(second)
         # Away while a reorganisation undoes that, and another channel is closed instead.
         async with started(tmp_path, there) as one:
             assert one.is_dying(first)
             await there.chain.mine(2, on=before.height)  # its close waits again, and nobody takes it in
-            await until(lambda: not one.is_dying(first))
+            await until(lambda: not one.is_dying(first), 20)
         await there.chain.broadcast(there.funded.close(1))
         spent = await there.chain.mine(1)
         async with started(tmp_path, there) as one:
-            await until(lambda: one.is_dying(second) and one.is_dying(first))
+            await until(lambda: one.is_dying(second) and one.is_dying(first), 20)
             assert await one.kept.prune(spent.height + 71) == 0
             assert await one.kept.prune(spent.height + 72) == 2
             assert len(one.graph) == CHANNELS - 2
@@ -212,6 +212,7 @@ async def test_who_brings_many_channels_that_are_not_there_is_closed_on(
         await honest.send(*there.network)
         await until(lambda: one.graph.checked_count == CHANNELS, 20)
         await liar.send(*made_up)
+        await until(lambda: one.peers.manager.closed_connections, 20)
         await one.peers.closed(CloseCode.BAD_GOSSIP)
         await until(lambda: len(one.graph) == CHANNELS, 20)
         assert len(one.peers.manager.peers()) == 1

@@ -104,8 +104,8 @@ async def rig(folder: Path, *, height: int = HEIGHT, pace: Pace = FAST) -> Async
 async def test_what_the_chain_holds_is_checked_and_stays_so_after_a_restart(tmp_path: Path) -> None:
     async with rig(tmp_path) as one:
         await one.take([7, 8])
-        await until(lambda: one.kept.graph.checked_count == 2)
-        await until(lambda: sorted(one.told.checked_) == [int(scid(7)), int(scid(8))])
+        await until(lambda: one.kept.graph.checked_count == 2, 20)
+        await until(lambda: sorted(one.told.checked_) == [int(scid(7)), int(scid(8))], 20)
         assert {found.capacity_sat for found in one.kept.graph.channels()} == {CAPACITY_SAT}
         assert one.chain.scripts[int(scid(7))] == funding_script(channel(7, 1, 2))
         assert sorted(await one.fundings.known()) == [int(scid(7)), int(scid(8))]
@@ -113,7 +113,7 @@ async def test_what_the_chain_holds_is_checked_and_stays_so_after_a_restart(tmp_
         assert again.kept.graph.checked_count == 2
         assert {found.capacity_sat for found in again.kept.graph.channels()} == {CAPACITY_SAT}
         await again.take([9])
-        await until(lambda: again.trust(9) is Trust.CHECKED)
+        await until(lambda: again.trust(9) is Trust.CHECKED, 20)
         assert set(again.chain.asked) == {int(scid(9))}, "what was checked before is not asked for again"
 
 
@@ -122,7 +122,7 @@ async def test_what_was_unchecked_at_the_start_is_asked_for(tmp_path: Path) -> N
         await one.take([7])
         assert one.trust(7) is Trust.UNCHECKED
     async with rig(tmp_path) as again:
-        await until(lambda: again.trust(7) is Trust.CHECKED)
+        await until(lambda: again.trust(7) is Trust.CHECKED, 20)
 
 
 async def test_what_the_chain_does_not_hold_goes_and_is_not_asked_for_again(tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ async def test_what_the_chain_does_not_hold_goes_and_is_not_asked_for_again(tmp_
             int(scid(9)): NoFunding.SPENT,
         }
         await one.take([7, 8, 9, 10])
-        await until(lambda: len(one.kept.graph) == 1 and one.kept.graph.checked_count == 1)
-        await until(lambda: len(one.told.refuted_) == 3)
+        await until(lambda: len(one.kept.graph) == 1 and one.kept.graph.checked_count == 1, 20)
+        await until(lambda: len(one.told.refuted_) == 3, 20)
         assert sorted(one.told.refuted_) == [(int(scid(7)), True), (int(scid(8)), True), (int(scid(9)), False)]
         assert all(one.check.is_refuted(channel(number, 3, 4)) for number in (7, 8, 9))
         assert not one.check.is_refuted(channel(10, 1, 2))
@@ -149,7 +149,7 @@ async def test_other_keys_for_the_same_output_are_another_question(tmp_path: Pat
     async with rig(tmp_path) as one:
         one.chain.answers = {int(scid(7)): NoFunding.OTHER_SCRIPT}
         await one.take([7])
-        await until(lambda: one.trust(7) is None)
+        await until(lambda: one.trust(7) is None, 20)
         assert one.check.is_refuted(channel(7, 1, 2))
         assert not one.check.is_refuted(with_keys(7, b"\x03" * 33))
 
@@ -171,17 +171,17 @@ async def test_a_channel_is_asked_for_once_it_is_six_deep(tmp_path: Path) -> Non
     block = scid(7).block
     async with rig(tmp_path, height=block + CHECKED_AT_DEPTH - 2) as one:
         await one.take([7, 6])
-        await until(lambda: one.trust(6) is Trust.CHECKED)
+        await until(lambda: one.trust(6) is Trust.CHECKED, 20)
         assert one.trust(7) is Trust.UNCHECKED and int(scid(7)) not in one.chain.asked
         one.check.tip(block + CHECKED_AT_DEPTH - 1)
-        await until(lambda: one.trust(7) is Trust.CHECKED)
+        await until(lambda: one.trust(7) is Trust.CHECKED, 20)
 
 
 async def test_a_block_beyond_our_tip_is_nobodys_fault(tmp_path: Path) -> None:
     async with rig(tmp_path, height=50) as one:
         await one.take([7])
         one.check.tip(51)
-        await until(lambda: not one.check._there.is_set())
+        await until(lambda: not one.check._there.is_set(), 20)
         assert (one.chain.asked.total(), one.told.refuted_, one.trust(7)) == (0, [], Trust.UNCHECKED)
 
 
@@ -189,14 +189,14 @@ async def test_what_cannot_be_known_stays_unchecked_and_is_asked_for_later(tmp_p
     async with rig(tmp_path) as one:
         one.chain.answers = {int(scid(7)): None}
         await one.take([7, 8])
-        await until(lambda: one.trust(8) is Trust.CHECKED and not one.check._there.is_set())
+        await until(lambda: one.trust(8) is Trust.CHECKED and not one.check._there.is_set(), 20)
         one.check.wake()
-        await until(lambda: not one.check._there.is_set())
+        await until(lambda: not one.check._there.is_set(), 20)
         assert (one.chain.asked[int(scid(7))], one.trust(7)) == (1, Trust.UNCHECKED)
         one.chain.answers.clear()
         await one.clock.advance(CHECK_RETRY_S)
         one.check.wake()
-        await until(lambda: one.trust(7) is Trust.CHECKED)
+        await until(lambda: one.trust(7) is Trust.CHECKED, 20)
         assert one.chain.asked == {int(scid(7)): 2, int(scid(8)): 1}
 
 
@@ -205,11 +205,11 @@ async def test_a_block_that_comes_meanwhile_has_the_question_asked_again(tmp_pat
     async with rig(tmp_path) as one:
         one.chain.silent.clear()
         await one.take([7])
-        await until(lambda: one.chain.under_way == 1)
+        await until(lambda: one.chain.under_way == 1, 20)
         one.check.tip(HEIGHT + 1)
         one.chain.answers = {int(scid(7)): NoFunding.SPENT}
         one.chain.silent.set()
-        await until(lambda: one.trust(7) is None)
+        await until(lambda: one.trust(7) is None, 20)
         assert one.told.checked_ == []
 
 
@@ -217,9 +217,9 @@ async def test_no_more_is_asked_at_once_than_the_source_bears(tmp_path: Path) ->
     async with rig(tmp_path, pace=Pace(3, None)) as one:
         one.chain.silent.clear()
         await one.take(range(2 * CHECKS_AT_ONCE + 1))
-        await until(lambda: one.chain.under_way == 3)
+        await until(lambda: one.chain.under_way == 3, 20)
         one.chain.silent.set()
-        await until(lambda: one.kept.graph.checked_count == 2 * CHECKS_AT_ONCE + 1)
+        await until(lambda: one.kept.graph.checked_count == 2 * CHECKS_AT_ONCE + 1, 20)
         assert one.chain.most == 3
         assert set(one.chain.asked.values()) == {1}
 
@@ -227,24 +227,24 @@ async def test_no_more_is_asked_at_once_than_the_source_bears(tmp_path: Path) ->
 async def test_no_faster_is_asked_than_the_source_bears(tmp_path: Path) -> None:
     async with rig(tmp_path, pace=Pace(4, 2.0)) as one:
         await one.take(range(10))
-        await until(lambda: one.chain.asked.total() == 1)
+        await until(lambda: one.chain.asked.total() == 1, 20)
         for second in range(1, 4):
             await one.clock.advance(1)
             assert one.chain.asked.total() == 1 + 2 * second
         await one.clock.advance(2)
-        await until(lambda: one.kept.graph.checked_count == 10)
+        await until(lambda: one.kept.graph.checked_count == 10, 20)
 
 
 async def test_updates_go_on_while_the_chain_is_asked(tmp_path: Path) -> None:
     async with rig(tmp_path) as one:
         one.chain.silent.clear()
         await one.take([7])
-        await until(lambda: one.chain.under_way == 1)
+        await until(lambda: one.chain.under_way == 1, 20)
         await one.kept.take(news(update(7, 0)))
         found = one.kept.graph.channel(int(scid(7)))
         assert found is not None and found.policies[0] is not None
         one.chain.silent.set()
-        await until(lambda: one.trust(7) is Trust.CHECKED)
+        await until(lambda: one.trust(7) is Trust.CHECKED, 20)
 
 
 async def test_the_end_of_a_channel_is_kept_and_taken_back(tmp_path: Path) -> None:
@@ -290,12 +290,12 @@ async def test_what_a_reorganisation_took_is_unchecked_after_a_restart_too(tmp_p
 async def test_what_was_seen_unspent_once_fades_when_it_is_asked_for_again(tmp_path: Path) -> None:
     async with rig(tmp_path) as one:
         await one.take([7])
-        await until(lambda: one.trust(7) is Trust.CHECKED)
+        await until(lambda: one.trust(7) is Trust.CHECKED, 20)
         one.chain.answers = {int(scid(7)): NoFunding.SPENT}
         await one.kept.go_back(scid(7).block - 1)
         one.check.wake()
-        await until(lambda: all(found.dying for found in one.kept.graph.channels()))
+        await until(lambda: all(found.dying for found in one.kept.graph.channels()), 20)
         assert one.trust(7) is Trust.UNCHECKED
-        await until(lambda: not one.check._there.is_set())
+        await until(lambda: not one.check._there.is_set(), 20)
         assert one.chain.asked[int(scid(7))] == 2
         assert await one.kept.prune(HEIGHT + 72) == 1
