@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.base.clock import SystemClock
 from core.base.events import EventBus
+from core.bolt.features import GOSSIP_QUERIES_BITS, LEYDEN_FEATURES, combine, from_bits
 from core.bolt.gossip import ChannelUpdate
 from core.bolt.gossip_queries import GossipTimestampFilter, QueryChannelRange, QueryShortChannelIds, ReplyChannelRange
 from core.bolt.keys import NodeKey
@@ -26,7 +27,7 @@ from core.peers.manager import PeerManager
 from core.peers.reasons import CloseCode
 from tests.support.network import Network, make_network
 from tests.support.peers import TestNode, node, until
-from tests.support.raw_peer import RawPeer
+from tests.support.raw_peer import RawPeer, regtest_init
 
 CHAIN = NETWORKS["regtest"].chain_hash
 TODAY = int(time.time()) // 86_400 * 86_400
@@ -184,6 +185,36 @@ async def test_who_guesses_a_signer_wrong_is_not_blamed_for_another_ones_claim(t
         await first.send(SMALL.channel_updates[0])
         await until(lambda: next(a.graph.channels()).policies[really.direction] is not None)
         assert len(a.manager.peers()) == 2
+
+
+async def test_an_update_that_came_while_we_were_away_is_asked_for_by_its_timestamp(tmp_path: Path) -> None:
+    """It is older than what a streaming peer sends by itself."""
+    fresh = SMALL.update(3, 1, timestamp=ChannelUpdate.decode(SMALL.channel_updates[7]).timestamp + 60, fee_base_msat=7)
+    newer = replace(SMALL, channel_updates=(*SMALL.channel_updates[:7], fresh, *SMALL.channel_updates[8:]))
+    async with told(tmp_path / "a", newer) as a, told(tmp_path / "b", SMALL) as b:
+        assert listing(a.graph) != listing(b.graph)
+        await b.peers.connect_to(a.peers)
+        await until(lambda: listing(a.graph) == listing(b.graph), 20)
+
+
+async def test_a_connection_that_takes_the_place_of_an_older_one_is_asked_anew(tmp_path: Path) -> None:
+    key = NodeKey.generate()
+    async with told(tmp_path / "a") as a, asked(key, a) as older:
+        assert kind(older) == GossipTimestampFilter.TYPE
+        async with asked(key, a) as newer:
+            assert kind(newer) == GossipTimestampFilter.TYPE
+
+
+@contextlib.asynccontextmanager
+async def asked(key: NodeKey, told: Told) -> AsyncIterator[bytes]:
+    """What a peer with this key is first asked for, while it is connected."""
+    peers = told.peers
+    async with RawPeer.dialled(key, peers.node_id, peers.host, peers.port) as peer:
+        await peer.exchange_init(regtest_init(combine(LEYDEN_FEATURES, from_bits(GOSSIP_QUERIES_BITS))))
+        async with asyncio.timeout(15):
+            first = await peer.receive()
+        assert first is not None
+        yield first
 
 
 def kind(message: bytes) -> int:
