@@ -37,6 +37,7 @@ _PONG = struct.pack(">HH", 19, _PONG_BYTES) + bytes(_PONG_BYTES)
 _AT_ONCE = 64
 _HEARD_S = 600.0
 """For the largest number of signatures on a busy machine; a small one is over long before."""
+_REFUSED_S = _ANSWER_S = 20.0
 _LOOK_S = 0.2
 _QUERIES = (QueryShortChannelIds.TYPE, QueryChannelRange.TYPE)
 _QUERYING_PEERS = 4
@@ -181,13 +182,23 @@ async def _peer(leyden: InstalledLeyden, *, queries: bool = True) -> AsyncIterat
 
 async def _refused(leyden: InstalledLeyden, messages: list[bytes]) -> str:
     """What is missing of a warning and the end."""
+    said: list[bytes] = []
     async with _peer(leyden) as peer:
+        await peer.send(*messages)
         try:
-            await peer.send(*messages)
-            said = await peer.receive_all()
+            async with asyncio.timeout(_REFUSED_S):
+                while (message := await _patiently(peer)) is not None:
+                    said.append(message)
         except TimeoutError:
             return "the connection stays"
-        return "" if any(message[:2] == _WARNING for message in said) else "no warning came"
+    return "" if any(message[:2] == _WARNING for message in said) else "no warning came"
+
+
+async def _patiently(peer: RawPeer) -> bytes | None:
+    """The next message, however long it takes; None at the end."""
+    while True:
+        with contextlib.suppress(TimeoutError):
+            return await peer.receive()
 
 
 async def _ask(leyden: InstalledLeyden, size: int, questions: tuple[bytes, ...]) -> tuple[int, int]:
@@ -207,20 +218,20 @@ async def _pong_after(peer: RawPeer) -> list[bytes]:
     found: list[bytes] = []
     async with asyncio.timeout(_HEARD_S):
         while not found or found[-1] != _PONG:
-            with contextlib.suppress(TimeoutError):
-                message = await peer.receive()
-                assert message is not None, f"closed after {found[-3:]!r}"
-                found.append(message)
+            message = await _patiently(peer)
+            assert message is not None, f"closed after {found[-3:]!r}"
+            found.append(message)
     return found[:-1]
 
 
 async def _until(peer: RawPeer, last: int) -> list[bytes]:
     """All that comes up to a message of that type."""
     found: list[bytes] = []
-    while not found or _kind(found[-1]) != last:
-        message = await peer.receive()
-        assert message is not None, f"closed after {found[-3:]!r}"
-        found.append(message)
+    async with asyncio.timeout(_ANSWER_S):
+        while not found or _kind(found[-1]) != last:
+            message = await _patiently(peer)
+            assert message is not None, f"closed after {found[-3:]!r}"
+            found.append(message)
     return found
 
 

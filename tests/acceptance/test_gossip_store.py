@@ -25,22 +25,22 @@ async def test_a_kill(home: Path) -> None:
     assert (await kills(home, 1, SEED, 60)).bad == []
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 async def test_a_few_damages(home: Path) -> None:
     assert (await damages(home, 20, SEED)).bad == []
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 async def test_a_connect_by_what_the_store_says(home: Path) -> None:
     assert (await connects(home, 1, SEED)).bad == []
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 async def test_gossmap_beside_the_program(home: Path) -> None:
     assert (await gossmaps(home, 3, SEED, 60)).bad == []
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 async def test_imports_of_core_lightning_s_stores(home: Path) -> None:
     assert (await imports(home, 20, SEED)).bad == []
 
