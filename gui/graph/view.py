@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
@@ -32,6 +33,7 @@ from gui.graph.results import Results
 from gui.network_status import sync_words
 from gui.peer_names import alias_text, announced_by, peer_name
 from gui.phrases import bounded, tr
+from gui.tasks import TasksClosed
 from gui.theme import ICON_SMALL, SPACE_GROUP, SPACE_INSIDE, SPACE_PAGE, SPACE_RELATED, Role, Size, Theme
 from gui.widgets.basics import Elided, EmptyState, label
 from gui.widgets.choice import Choice
@@ -134,11 +136,12 @@ class GraphView(QWidget):
         # Who asks for a centre that nobody knows any more sees it alone, as it is.
         pairs = tuple((self._own, peer.node_id) for peer in self._node.peers.peers())
         wanted = Wanted(self._own, pairs, self._centre, self.steps)
-        self._working = self._tasks.start(
-            asyncio.to_thread(make_picture, Copied.of(self._node.graph), wanted, self._kept),
-            done=self._show_picture,
-            failed=self._failed,
-        )
+        with suppress(TasksClosed):  # the window is about to go
+            self._working = self._tasks.start(
+                asyncio.to_thread(make_picture, Copied.of(self._node.graph), wanted, self._kept),
+                done=self._show_picture,
+                failed=self._failed,
+            )
 
     def _show_picture(self, picture: Picture) -> None:
         self._working = None
@@ -176,9 +179,8 @@ class GraphView(QWidget):
         if self._names is None:
             if not self._reading_names:
                 self._reading_names = True
-                self._tasks.start(
-                    Names.read(self._node.graph, self._node.clock), done=self._names_read, failed=self._names_failed
-                )
+                reading = Names.read(self._node.graph, self._node.clock)
+                self._tasks.start(reading, done=self._names_read, failed=self._names_failed)
             return
         self.results.show_found([(node_id, self._line_of(node_id)) for node_id in self._names.find(text)])
 

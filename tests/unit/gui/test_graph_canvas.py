@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QFontMetricsF
 from pytestqt.qtbot import QtBot
 
 from core.bolt.networks import NETWORKS
@@ -16,7 +16,7 @@ from gui.graph.canvas import Canvas
 from gui.graph.layer import LayerPainting, View, radii, seen_on
 from gui.graph.layout import lay_out
 from gui.graph.neighbourhood import Array, Columns, Copied, Neighbourhood, around
-from gui.theme import CAPACITY_COLOURS, Role, Scheme, Theme, ThemeChoice, contrast, hex_of
+from gui.theme import CAPACITY_COLOURS, Role, Scheme, Size, Theme, ThemeChoice, contrast, hex_of
 from tests.support.graphs_of_hubs import hub, node_id
 
 SIZE = (500, 400)
@@ -193,6 +193,12 @@ def test_labels_stand_beside_the_largest_and_not_over_each_other(qtbot: QtBot, t
     assert 3 < len(canvas.labels) <= 28
     assert canvas.labels[0].startswith("node 0000")
     assert all(len(text) <= 25 for text in canvas.labels)
+    metrics = QFontMetricsF(theme.font(Size.CAPTION))
+    boxes = [
+        canvas._label_box(number, metrics.size(0, text).toSize(), many)
+        for number, text in zip(canvas._labels, canvas.labels, strict=True)
+    ]
+    assert not any(one.intersects(other) for one, other in combinations(boxes, 2))
 
 
 def test_a_hub_is_larger_than_a_leaf_and_all_shrink_from_afar(found: Neighbourhood) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.bolt.gossip import ChannelAnnouncement
@@ -160,6 +160,7 @@ def test_the_best_connected_has_the_most_channels(graph: Graph) -> None:
     assert best_connected(columns(hub(CHAIN, 30))) == node_id(0)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 10**9)), max_size=40), st.integers(1, 2))
 def test_every_line_joins_two_that_are_drawn_and_every_node_is_reached(
     found: list[tuple[int, int, int]], steps: int

@@ -24,9 +24,15 @@ from gui.theme import Theme
 from gui.window import MainWindow
 from gui.words_graph import counts_words, freshness_words, left_out_words, sats
 from tests.support.fake_node import FakeNode, address, node_id
-from tests.support.peers import until
+from tests.support.peers import until as until_within
 
+WAIT_S = 20.0
+"""Pictures are made in a thread, and machines are slow at times."""
 REACHABLE = Address(AddressKind.IPV4, "203.0.113.9", 9735)
+
+
+async def until(holds: Callable[[], object]) -> None:
+    await until_within(holds, WAIT_S)
 
 
 def fill(node: FakeNode) -> None:
@@ -49,7 +55,8 @@ class Frame(QWidget):
         self.actions_table.bind(ActionId.START_NODE, node.activate)
         self.asked_to_connect = 0
         self.actions_table.bind(ActionId.CONNECT, self._connect)
-        self.graph = GraphView(node, WindowTasks(), self.bridge, theme, self.actions_table)  # type: ignore[arg-type]
+        self.tasks = WindowTasks()
+        self.graph = GraphView(node, self.tasks, self.bridge, theme, self.actions_table)  # type: ignore[arg-type]
         QVBoxLayout(self).addWidget(self.graph)
         self.resize(1000, 700)
 
@@ -300,6 +307,17 @@ async def test_everything_that_takes_the_focus_has_a_name_and_labels_are_plain(f
     assert nameless == []
     rich = [each.text() for each in page.findChildren(QLabel) if each.textFormat() is not Qt.TextFormat.PlainText]
     assert rich == []
+
+
+@pytest.mark.qt_loop
+async def test_a_window_that_is_about_to_go_begins_no_picture(frame: Frame, node: FakeNode) -> None:
+    fill(node)
+    page = await shown(frame, node)
+    before = drawn(page)
+    await frame.tasks.aclose()
+    page.look_at(node_id(11))
+    await settled(page)
+    assert drawn(page) == before
 
 
 @pytest.mark.qt_loop
