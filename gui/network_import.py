@@ -154,6 +154,7 @@ class NetworkImport(QDialog):
     def _show_state(self) -> None:
         self._turning.show_state(StepState.RUNNING if self.running else StepState.WAITING)
         self._turning.setVisible(self.running)
+        self._line.setVisible(bool(self._line.text()))
         self._file.setVisible(self._path is not None)
         self.cancel_button.setVisible(self.running)
         self.choose_button.setVisible(not self.running)

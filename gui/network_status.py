@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.gossip.service import Standing
     from core.node import Node
 
-_WIDTH_EM = 24
+_WIDTH_EM = 30
 
 
 def count(graph: Graph) -> Counts:

@@ -79,11 +79,11 @@ QTableView { background: @surface; color: @text; border: 1px solid @border; bord
   selection-background-color: @selection; selection-color: @text; outline: none; padding: 1px; }
 QTableView:focus { border-color: @accent; }
 QTableView::item { padding: 0 8px; border: none; }
-QListWidget { background: @surface; color: @text; border: 1px solid @border; border-radius: 6px;
+QListView { background: @surface; color: @text; border: 1px solid @border; border-radius: 6px;
   selection-background-color: @selection; selection-color: @text; outline: none; padding: 1px; }
-QListWidget:focus { border-color: @accent; }
-QListWidget::item { padding: 4px 8px; border: none; }
-QListWidget::item:selected { background: @selection; color: @text; }
+QListView:focus { border-color: @accent; }
+QListView::item { padding: 4px 8px; border: none; }
+QListView::item:selected { background: @selection; color: @text; }
 QHeaderView { background: @surface; border: none; border-top-left-radius: 6px; border-top-right-radius: 6px; }
 QHeaderView::section { background: @surface; color: @muted; border: none; border-bottom: 1px solid @border;
   padding: 4px 11px; }

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from core.bolt.features import GOSSIP_QUERIES_BITS, LEYDEN_FEATURES, bits, feature_name
 from gui.peer_names import claimed
 from gui.phrases import bounded, tr
-from gui.theme import SPACE_INSIDE, Size, Theme
+from gui.theme import SPACE_INSIDE, SPACE_RELATED, Size, Theme
 from gui.times import ago, exactly
 from gui.widgets.basics import label, paragraph
 
@@ -62,6 +62,7 @@ class ClaimBox(QWidget):
         head = paragraph(tr("By gossip it says of itself (nobody vouches for it):"), theme, size=Size.CAPTION)
         head.setProperty("tone", "muted")
         layout.addWidget(head)
+        self.features_head.setContentsMargins(0, SPACE_RELATED, 0, 0)
         for part in (self.alias, self.addresses, self.facts, self.features_head, self.features):
             part.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             layout.addWidget(part)
