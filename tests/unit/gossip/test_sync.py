@@ -96,6 +96,14 @@ def test_who_does_not_is_asked_for_neither() -> None:
     assert QueryShortChannelIds.decode(message).query_flags is None
 
 
+def test_what_a_peer_speaks_of_is_what_it_said_when_it_last_came() -> None:
+    seek = seeker()
+    seek.connected(peer(1), 0.0, WALL, extended=True)
+    seek.disconnected(peer(1), 1.0, WALL)
+    ((_, _filter), (_, asked)) = seek.connected(peer(1), 1.0 + ANSWER_TIMEOUT_S, WALL)
+    assert QueryChannelRange.decode(asked).query_option is None
+
+
 def test_several_parts_may_be_of_one_block_and_name_a_channel_twice() -> None:
     seek = seeker()
     seek.connected(peer(1), 0.0, WALL)
