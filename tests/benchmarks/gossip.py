@@ -6,7 +6,8 @@ The network is validly signed, of today and shaped like mainnet (tests/support/n
 their own, rounds interleaved:
 
 - `ingest`: a peer brings channel after channel with its updates, then the nodes, until all is in graph and store,
-  through `Ingest` and `KeptGraph` with so many workers; the chain is not asked. Electrum decodes, verifies and stores
+  through `Ingest` and `KeptGraph` with so many workers; the chain is not asked. `checked` is the same with a chain that
+  has every funding output and answers at once, until all channels are checked. Electrum decodes, verifies and stores
   as its `LNGossip.process_gossip` does, 250 channels at a time, until its database has all of it. `bare` calls
   libsecp256k1 for each signature in as many processes as there are workers (tests/benchmarks/verify.py).
 - `reload`: a store is checked, mended and taken into the graph by `KeptGraph.open`; ChannelDB's `load_data` beside it.
@@ -23,6 +24,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import json
 import shutil
 import statistics
@@ -30,7 +32,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,12 +43,16 @@ import psutil
 from core.base.clock import SystemClock
 from core.base.events import EventBus
 from core.bolt.gossip import ChannelUpdate, NodeAnnouncement
+from core.bolt.wire import ShortChannelId
+from core.gossip.chain_check import ChainCheck, Funding, Pace
+from core.gossip.fundings import Fundings
 from core.gossip.ingest import Ingest, Taken
 from core.gossip.kept_graph import KeptGraph
 from core.gossip.store import open_gossip_store
 from core.gossip.store_file import Record
 from core.gossip.store_format import channel_amount
 from core.gossip.verification import Verifier
+from core.storage.database import Database
 from tests.acceptance.program import InstalledLeyden
 from tests.benchmarks import electrum_gossip, verify
 from tests.support.network import Network, make_network
@@ -56,6 +64,7 @@ RELOAD_S = 1.0
 WINDOW_MB = 250
 ROOT = Path(__file__).parents[2]
 _CORES = 2
+_HEIGHT = 1_000_000
 _DAY_S = 24 * 3600
 _TURN = 64
 """Messages that the peer brings in one turn of the loop."""
@@ -106,7 +115,35 @@ class Feeder:
     refuse_gossip = warn
 
 
-async def ingest(network: Network, folder: Path, workers: int) -> Spent:
+class WholeChain:
+    """Has every funding output, and hears what became of the question."""
+
+    async def funding_output(self, scid: ShortChannelId, script_pubkey: bytes) -> Funding:
+        return Funding(1_000_000, hashlib.sha256(script_pubkey).digest())
+
+    def checked(self, scids: Sequence[int]) -> None:
+        return None
+
+    def refuted(self, scids: Sequence[int], *, blamed: bool) -> None:
+        raise AssertionError("it refutes nothing")
+
+
+@asynccontextmanager
+async def checking(kept: KeptGraph) -> AsyncIterator[ChainCheck]:
+    """All channels are asked for as they come."""
+    chain, database = WholeChain(), await Database.open(None)
+    check = ChainCheck(kept, chain, Pace(at_once=64, a_second=None), Fundings(database), chain, SystemClock())
+    check.tip(_HEIGHT)
+    working = asyncio.create_task(check.run())
+    try:
+        yield check
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await database.aclose()
+
+
+async def ingest(network: Network, folder: Path, workers: int, *, checked: bool) -> Spent:
     """From messages to graph and store."""
     kept = await KeptGraph.open(folder / "gossip_store", network.chain.chain_hash, EventBus(), SystemClock())
     messages, left, finished = list(network), len(list(network)), asyncio.Event()
@@ -114,11 +151,13 @@ async def ingest(network: Network, folder: Path, workers: int) -> Spent:
     def count(news: Sequence[Taken]) -> None:
         nonlocal left
         left -= len(news)
+        if check is not None:
+            check.wake()
         if not left:
             finished.set()
 
     peer, screen = Feeder(), Ingest(kept, SystemClock(), count)
-    async with Verifier.start(workers) as verifier:
+    async with Verifier.start(workers) as verifier, checking(kept) if checked else nullcontext() as check:
         while not all(worker.ready for worker in verifier._workers):
             await asyncio.sleep(0.01)
         working = asyncio.create_task(screen.run(verifier))
@@ -130,6 +169,8 @@ async def ingest(network: Network, folder: Path, workers: int) -> Spent:
             await asyncio.sleep(0)
         async with asyncio.timeout(_DEADLINE_S):
             await finished.wait()
+            while checked and kept.graph.unchecked_count:
+                await asyncio.sleep(0.01)
         spent = Spent(
             time.perf_counter() - began, time.process_time() - before, _processor_time(verifier.pids) - theirs
         )
@@ -221,8 +262,11 @@ def child(command: Sequence[str]) -> Spent:
 def figure(options: argparse.Namespace) -> Spent:
     """The figure of one of our rows."""
     network = make_network(seed=1, channels=options.channels, now_s=options.now)
-    work = {"ingest": lambda: ingest(network, options.folder, options.workers)}
-    work["reload"] = lambda: reload(network, options.folder / "gossip_store")
+    work = {
+        name: partial(ingest, network, options.folder, options.workers, checked=name == "checked")
+        for name in ("ingest", "checked")
+    }
+    work["reload"] = partial(reload, network, options.folder / "gossip_store")
     return asyncio.run(work[options.child]())
 
 
@@ -237,6 +281,10 @@ def rows_of(options: argparse.Namespace, name: str, folder: Path, turn: int) -> 
     database.mkdir(exist_ok=True)
     common = ["tests.benchmarks.gossip", "--channels", channels, "--now", now, "--workers", str(options.workers)]
     rows = {"ours": lambda: child([*common, "--child", name, "--folder", str(ours)])}
+    if name == "ingest":
+        other = folder / f"checked-{turn}"
+        other.mkdir()
+        rows["checked"] = lambda: child([*common, "--child", "checked", "--folder", str(other)])
     if electrum_gossip.is_there():
         anchor = ["tests.benchmarks.electrum_gossip", name, str(database), channels, now]
         rows["electrum"] = lambda: child(anchor)
@@ -318,7 +366,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=_CORES)
     parser.add_argument("--only", default=",".join(_ROWS))
-    parser.add_argument("--child", choices=_ROWS, help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=("ingest", "checked", "reload"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--now", type=int, default=int(time.time()) // _DAY_S * _DAY_S, help=argparse.SUPPRESS)
     options = parser.parse_args()
