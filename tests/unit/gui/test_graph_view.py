@@ -220,6 +220,9 @@ async def test_a_new_name_is_found_once_it_was_told(frame: Frame, node: FakeNode
     frame.bridge.flush()
     page.search.setText("bitrefil")
     await until(lambda: page.results.item(0).data(Qt.ItemDataRole.UserRole) == node_id(21))
+    QTest.keyClick(page.search, Qt.Key.Key_Return)
+    assert page.details.node_id == node_id(21)
+    await settled(page)
 
 
 @pytest.mark.qt_loop
