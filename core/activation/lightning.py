@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from core.gossip.router import Router
 from core.gossip.scorer import Scorer
 from core.gossip.service import Gossip
 from core.gossip.store_reading import Progress
-from core.gossip.verification import Verifier
+from core.gossip.verification import StartVerifier, Verifier
 from core.peers.manager import PeerManager
 from core.peers.onion import OnionService
 from core.peers.values import PeerBook
@@ -61,7 +61,7 @@ class LightningFactories:
     """Told when a background service dies or cannot write."""
     make_onion: Callable[[PeerManager], OnionService] | None = None
     """None: we are not to be reached through Tor."""
-    start_verifier: Callable[[], AbstractAsyncContextManager[Verifier]] = Verifier.start
+    start_verifier: StartVerifier = Verifier.start
     """The worker processes that look at what peers tell."""
     backup: Path | None = None
     """A folder for a second copy of what guards channels; made, and proved to be writable."""
@@ -249,7 +249,7 @@ class _Activation:
         if make.folder is not None:
             # What cannot be written is better known now than when there is something to lose.
             await finish(asyncio.to_thread(prove_writable, make.folder))
-        verifier = await self._undo.stack.enter_async_context(make.start_verifier())
+        verifier = await self._undo.stack.enter_async_context(make.start_verifier(clock=make.clock))
         services = BackgroundServices(make.problem)
         self._undo.stack.push_async_callback(services.aclose)
         kept_up = () if onion is None else (onion.run,)
