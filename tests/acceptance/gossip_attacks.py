@@ -52,7 +52,6 @@ async def forged(leyden: InstalledLeyden, size: int, seed: int) -> Found:
     """Records that are wrong beyond doubt, each from a peer of its own: a warning, and the connection ends."""
     network = make_network(seed, SMALL_NETWORK, now_s=TODAY)
     chance = random.Random(seed)
-    bad: list[str] = []
     before = await listed(leyden)
     for round_ in range(size):
         announcement = network.channel_announcements[round_ % SMALL_NETWORK]
@@ -65,11 +64,10 @@ async def forged(leyden: InstalledLeyden, size: int, seed: int) -> Found:
         wrong["a channel cut short"] = [announcement[: chance.randrange(3, 400)]]
         wrong["a node cut short"] = [node[: chance.randrange(3, 100)]]
         for what, messages in wrong.items():
-            problem = await _refused(leyden, messages)
-            bad += [f"{what}: {problem}"] if problem else []
-    if await listed(leyden) != before:
-        bad.append("something forged is listed")
-    return {"peers that told something forged": size * 7}, bad
+            if problem := await _refused(leyden, messages):
+                return {"peers that told something forged": 7 * round_}, [f"{what}: {problem}"]
+    bad = [] if await listed(leyden) == before else ["something forged is listed"]
+    return {"peers that told something forged": 7 * size}, bad
 
 
 async def foreign(leyden: InstalledLeyden, size: int, seed: int) -> Found:
