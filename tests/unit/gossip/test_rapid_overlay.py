@@ -88,7 +88,7 @@ def test_an_incremental_update_changes_what_it_names_and_nothing_that_is_not_the
         terms(1, 0, None, None, 5, None, None, incremental=True),
         terms(2, 0, None, None, None, None, None, incremental=True, disabled=True),
         terms(2, 1, None, 1, None, None, None, incremental=True),
-        terms(3, 0),
+        terms(3, 0, 9, 9, 9, 9, 9),  # whose values are the snapshot's defaults
     ]
     assert laid(graph, Content(updates=more)) == Laid(0, 2, 0, 2)
     found, other = graph.channel(int(scid(1))), graph.channel(int(scid(2)))
