@@ -150,8 +150,11 @@ async def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: bytes | str) 
 
 async def test_old_ones_are_used_as_long_as_the_newest_is_not_old(tmp_path: Path) -> None:
     rapid_file.write(tmp_path / "rapid_gossip", [WHOLE, MORE])
-    async with synced(tmp_path, clock=ManualClock(time=NOW - 60 + OLDEST_S)) as sync:
+    clock = ManualClock(time=NOW - 60 + OLDEST_S)
+    async with synced(tmp_path, clock=clock) as sync:
         assert fees(sync)[2] == 7 and sync._since() == NOW - 50
+        await clock.advance(20)
+        assert sync._since() == 0, "what we have grew too old to build upon"
     async with synced(tmp_path, clock=ManualClock(time=NOW + OLDEST_S)) as sync:
         assert (fees(sync), sync.latest_seen, sync._since()) == ({}, 0, 0)
 
