@@ -305,3 +305,8 @@ def test_on_the_shape_of_a_real_network_in_pieces_and_while_it_changes() -> None
             assert topology.minima_msat[2 * number + hop.direction] <= hop.amount_msat
             assert hop.amount_msat <= topology.maxima_msat[2 * number + hop.direction]
         assert not hops or at == destination
+
+
+def test_the_least_and_the_most_that_a_channel_carries_pass(graph: Graph) -> None:
+    add(graph, 1, 1, 2, minimum_msat=AMOUNT, maximum_msat=AMOUNT)
+    assert found(graph, 1, 2) == [1]
