@@ -14,7 +14,7 @@ from aiohttp import web
 
 from core.base.events import EventBus
 from core.bolt.address import Address, AddressKind
-from core.gossip import rapid, rapid_file
+from core.gossip import rapid, rapid_fetch, rapid_file
 from core.gossip.errors import SnapshotRefused, SnapshotUnavailable
 from core.gossip.kept_graph import KeptGraph
 from core.gossip.rapid_sync import OLDEST_S, REFRESH_S, RETRY_S, RapidReport, RapidSync
@@ -272,6 +272,11 @@ async def test_what_a_server_may_answer_instead(
         with pytest.raises(error, match=words):
             await sync.take()
         assert fees(sync) == {}
+
+
+def test_no_more_is_unpacked_than_is_allowed() -> None:
+    packed = gzip.compress(bytes(rapid.MAX_BYTES * 2), 1)
+    assert len(rapid_fetch._unpacked(packed, "gzip", "")) == rapid.MAX_BYTES + 1
 
 
 async def test_nobody_listens_and_a_certificate_that_is_none(tmp_path: Path) -> None:
