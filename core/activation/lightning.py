@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.activation.coins import LightningCoin
+from core.activation.gossip_chain import GossipChain, can_check
 from core.activation.services import BackgroundServices, Problem, flush_regularly, prune_regularly, tell_regularly
 from core.activation.steps import ActivationStep, Step, StepReporter
 from core.base.clock import Clock
+from core.base.events import EventBus
 from core.base.finish import finish
 from core.bolt.networks import Network
 from core.chain.errors import ChainUnavailable
@@ -19,9 +21,12 @@ from core.chain.fees import FeeEstimates, estimate_fees
 from core.chain.source import ChainSource
 from core.channels.records import ChannelRecords, TipComparison
 from core.channels.trusted import TrustedNodes
+from core.gossip.fundings import Fundings
 from core.gossip.graph import Graph
+from core.gossip.graph_checks import distrust
 from core.gossip.importing import StoreImporter
 from core.gossip.kept_graph import KeptGraph
+from core.gossip.rapid_sync import RapidSync
 from core.gossip.router import Router
 from core.gossip.scorer import Scorer
 from core.gossip.service import Gossip
@@ -48,6 +53,7 @@ class LightningFactories:
     chain: ChainSource
     """Of the platform coin, which opened it and closes it."""
     open_graph: Callable[[Progress], Awaitable[KeptGraph]]
+    open_rapid: Callable[[KeptGraph], Awaitable[RapidSync]]
     open_channels: Callable[[Progress], Awaitable[ChannelRecords]]
     make_peers: Callable[[ChannelRecords, KeptGraph, Gossip], PeerManager]
     open_trusted: Callable[[], Awaitable[TrustedNodes]]
@@ -59,6 +65,10 @@ class LightningFactories:
     """Our own."""
     problem: Problem
     """Told when a background service dies or cannot write."""
+    bus: EventBus
+    """Where the chain source tells of its tip."""
+    fundings: Fundings | None = None
+    """What is remembered of channels that were seen on the chain; None: the chain is not asked for any."""
     make_onion: Callable[[PeerManager], OnionService] | None = None
     """None: we are not to be reached through Tor."""
     start_verifier: StartVerifier = Verifier.start
@@ -80,6 +90,7 @@ class Lightning:
         fees: FeeEstimates,
         kept: KeptGraph,
         importer: StoreImporter,
+        rapid: RapidSync,
         channels: ChannelRecords,
         peers: PeerManager,
         trusted: TrustedNodes,
@@ -96,6 +107,7 @@ class Lightning:
         self.kept = kept
         """The network graph with its store."""
         self.importer = importer
+        self.rapid = rapid
         self.channels = channels
         self.peers = peers
         self.trusted = trusted
@@ -169,9 +181,13 @@ class _Activation:
         with self._report.step(ActivationStep.READING_GRAPH) as step:
             kept = await self._make.open_graph(step.progress)
             self._undo.stack.push_async_callback(kept.aclose)
+            if not self._asks_chain:
+                distrust(kept.graph)
             importer = StoreImporter(kept, self._make.clock)
             self._undo.stack.push_async_callback(importer.aclose)
-            step.say(str(kept))
+            rapid = await self._make.open_rapid(kept)
+            self._undo.stack.push_async_callback(rapid.aclose)
+            step.say("; ".join(filter(None, (str(kept), str(rapid)))))
         with self._report.step(ActivationStep.CHANNEL_MANAGER) as step:
             channels = await self._read_channels(step, chain)
         with self._report.step(ActivationStep.PEER_MANAGER) as step:
@@ -183,7 +199,7 @@ class _Activation:
             self._undo.stack.push_async_callback(scorer.flush)
             step.say(str(scorer))
         with self._report.step(ActivationStep.BACKGROUND) as step:
-            await self._start_services(step, peers, scorer, onion, kept, gossip)
+            await self._start_services(step, peers, scorer, onion, kept, gossip, rapid)
         with self._report.step(ActivationStep.READING_ADDRESSES) as step:
             await self._reconnect(step, peers)
         return Lightning(
@@ -192,6 +208,7 @@ class _Activation:
             fees=fees,
             kept=kept,
             importer=importer,
+            rapid=rapid,
             channels=channels,
             peers=peers,
             trusted=trusted,
@@ -201,6 +218,11 @@ class _Activation:
             router=Router(kept.graph, scorer, self._make.clock),
             undo=self._undo,
         )
+
+    @property
+    def _asks_chain(self) -> bool:
+        """Whether channels of others are looked up on the chain; without it none is told to anybody."""
+        return self._make.fundings is not None and can_check(self._make.chain)
 
     async def _activate_coin(self, step: Step) -> int:
         coin, chain = self._make.coin, self._make.chain
@@ -244,6 +266,7 @@ class _Activation:
         onion: OnionService | None,
         kept: KeptGraph,
         gossip: Gossip,
+        rapid: RapidSync,
     ) -> None:
         make = self._make
         if make.folder is not None:
@@ -252,7 +275,11 @@ class _Activation:
         verifier = await self._undo.stack.enter_async_context(make.start_verifier(clock=make.clock))
         services = BackgroundServices(make.problem)
         self._undo.stack.push_async_callback(services.aclose)
-        kept_up = () if onion is None else (onion.run,)
+        kept_up = [] if onion is None else [onion.run]
+        if make.reconnect:
+            kept_up.append(lambda: rapid.run(make.problem))
+        if make.fundings is not None and self._asks_chain:
+            kept_up.append(GossipChain(make.chain, kept, gossip, make.fundings, make.bus, make.clock).run)
         services.start(
             peers.run_services,
             lambda: flush_regularly(scorer, make.clock, make.problem),
