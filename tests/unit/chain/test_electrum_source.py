@@ -133,7 +133,7 @@ async def fails(script: Script, kind: type[ServerFailed], match: str) -> None:
 
 
 async def until(holds: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.005)
 
