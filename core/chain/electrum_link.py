@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from aiorpcx import JSONRPC, Notification, RPCError, RPCSession
+from aiorpcx import JSONRPC, JSONRPCConnection, JSONRPCv2, Notification, RPCError, RPCSession
 from aiorpcx.framing import NewlineFramer
 from aiorpcx.jsonrpc import ProtocolError
 from aiorpcx.rawsocket import ConnectionLostError, RSTransport
@@ -32,6 +32,8 @@ REQUEST_S = 15.0
 """How long one answer may take."""
 LONGEST_MESSAGE = 2_000_000
 """Bytes: 2,016 headers in hex, or a transaction of 1 MB. One that is longer ends the connection."""
+MOST_UNREAD = 4 * LONGEST_MESSAGE
+"""Bytes that may have come and not been looked at; more ends the connection."""
 LOST = "the connection was lost"
 _LONGEST_TEXT = 300
 """Characters of a server's own words that are kept."""
@@ -39,18 +41,53 @@ _CLOSE_S = 1.0
 T = TypeVar("T")
 
 
-class _Framer(NewlineFramer):  # type: ignore[misc]  # no types
-    """Ends the connection at a message that is too long, instead of waiting for the end of it."""
+class _Pieces(asyncio.Queue[bytes]):
+    """What came from the socket, with its size."""
 
-    overrun = False
+    size_bytes = 0
+
+    def _put(self, item: bytes) -> None:
+        self.size_bytes += len(item)
+        super()._put(item)
+
+    def _get(self) -> bytes:
+        item = super()._get()
+        self.size_bytes -= len(item)
+        return item
+
+
+class _Framer(NewlineFramer):  # type: ignore[misc]  # no types
+    """Ends the connection at a message that is too long, and at more messages than we can follow."""
+
+    def __init__(self) -> None:
+        super().__init__(LONGEST_MESSAGE)
+        self.fault = ""
+        self.queue = _Pieces()
+        self.received_bytes = self._received
+
+    def _received(self, piece: bytes) -> None:
+        self.queue.put_nowait(piece)
+        if self.queue.size_bytes > MOST_UNREAD and not self.fault:
+            self.fault = f"sent {MOST_UNREAD} bytes faster than they could be read"
+            self.fail(ConnectionLostError())
 
     async def receive_message(self) -> bytes:
+        await asyncio.sleep(0)  # thousands of short ones may have come in one piece: the loop has its turn between them
         try:
             message: bytes = await super().receive_message()
         except MemoryError:
-            self.overrun = True
+            self.fault = f"sent a message of more than {LONGEST_MESSAGE} bytes"
             raise ConnectionLostError from None
         return message
+
+
+class _JsonRpc(JSONRPCv2):  # type: ignore[misc]  # no types
+    @classmethod
+    def _message_to_payload(cls, message: bytes) -> Any:
+        try:
+            return super()._message_to_payload(message)
+        except RecursionError:
+            raise cls._error(cls.PARSE_ERROR, "nested too deep", True, None) from None
 
 
 class _Session(RPCSession):  # type: ignore[misc]  # no types
@@ -64,10 +101,13 @@ class _Session(RPCSession):  # type: ignore[misc]  # no types
         self.told: Any = None
         self.changed = asyncio.Event()
         self.lost = asyncio.Event()
-        self.framer = _Framer(LONGEST_MESSAGE)
+        self.framer = _Framer()
 
     def default_framer(self) -> _Framer:
         return self.framer
+
+    def default_connection(self) -> Any:
+        return JSONRPCConnection(_JsonRpc)
 
     async def handle_request(self, request: Any) -> None:
         if isinstance(request, Notification) and request.method == "blockchain.headers.subscribe" and request.args:
@@ -121,8 +161,7 @@ class ElectrumLink:
         except RPCError as error:
             raise ServerRefused(server=name, reason=_theirs(error.message)) from None
         except ServerUnreachable:
-            reason = f"sent a message of more than {LONGEST_MESSAGE} bytes" if self._session.framer.overrun else LOST
-            raise ServerUnreachable(server=name, reason=reason) from None
+            raise ServerUnreachable(server=name, reason=self._session.framer.fault or LOST) from None
         except ProtocolError as error:
             raise ServerLied(server=name, reason=_theirs(error.message)) from None
 

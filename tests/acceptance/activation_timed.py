@@ -69,7 +69,7 @@ async def _timing(leyden: MmrpcLeyden, source: Backend, line: Line) -> Timing:
         begun = await line.mm(INIT, {**params, "activation_params": {"name": "timed", "listening_port": 0}})
         polled, polls, result = await _polled(line, begun.body["result"]["task_id"])
         total_ms = (time.monotonic() - began) * 1000
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             streamed = await listening
     lines = [match for text in leyden.lines()[since:] if (match := _DONE.fullmatch(text))]
     told = {match[1]: f"{match[2]} ms: {match[3] or ''}" for match in lines}

@@ -100,7 +100,7 @@ async def three_commands_with_ldk(folder: Path) -> Facts:
 
 async def received_of(leyden: InstalledLeyden, peer_id: bytes, message_type: int) -> list[str]:
     """Whole messages of one peer and type, in the node's own list; waits until there is one."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while True:
             listed = (await leyden.call("listcustommsgs"))["custommsgs"]
             found = [
@@ -121,7 +121,7 @@ async def ldk_dials(folder: Path) -> Facts:
         again = await leyden.call("connect", ldk.node_id.hex())
         assert again["direction"] == "in"
         await ldk.disconnect(leyden.node_id)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while (await leyden.call("listpeers"))["peers"]:
                 await asyncio.sleep(0)
     return {"connect while connected": again, "ping": pong}

@@ -149,7 +149,7 @@ async def _without_descriptors(folder: Path) -> AsyncIterator[Failure]:
 
 async def _let_in(leyden: InstalledLeyden) -> None:
     """Until the dead connections that were never accepted have come and gone; they count as clients for a moment."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while True:
             with contextlib.suppress(ProgramFailed):
                 await leyden.call("getinfo")
@@ -158,6 +158,6 @@ async def _let_in(leyden: InstalledLeyden) -> None:
 
 async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, uri: str) -> dict[str, Any]:
     writer.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "connect", "params": [uri]}).encode())
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         reply = json.loads(await reader.readuntil(b"\n\n"))
     return dict(reply.get("error") or reply["result"])

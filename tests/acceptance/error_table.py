@@ -86,7 +86,7 @@ async def _raw(leyden: InstalledLeyden, sent: str) -> Answer:
     reader, writer = await asyncio.open_unix_connection(str(leyden.socket), limit=1 << 24)
     try:
         writer.write(sent.encode())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             reply = json.loads(await reader.readuntil(b"\n\n"))
     finally:
         writer.close()

@@ -16,7 +16,7 @@ from tests.counterparts import Leyden
 from tests.counterparts.process import LONGEST_LINE
 
 PROGRAMS = Path(sys.executable).parent
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 
 
 class ProgramFailed(AssertionError):

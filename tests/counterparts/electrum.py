@@ -141,7 +141,7 @@ class Electrum(Counterpart):
 
     async def _listens(self, since: int) -> bool:
         """Electrum does not log the moment at which its port is open, so the port itself is asked."""
-        async with asyncio.timeout(15.0):
+        async with asyncio.timeout(30):
             while True:
                 if self.seen(event="port taken", since=since):
                     return False
@@ -182,7 +182,7 @@ class Electrum(Counterpart):
 
     # -- what it is told
 
-    async def command(self, command: str, *, timeout_s: float = 15.0, **args: Any) -> Any:
+    async def command(self, command: str, *, timeout_s: float = 30.0, **args: Any) -> Any:
         """One command of Electrum's JSON-RPC, over its unix socket; raises CommandFailed with its own words."""
         body = json.dumps({"jsonrpc": "2.0", "id": next(self._rpc_ids), "method": command, "params": args}).encode()
         token = base64.b64encode(f"{RPC_USER}:{RPC_PASSWORD}".encode()).decode()

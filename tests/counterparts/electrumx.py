@@ -108,7 +108,7 @@ class ElectrumX(Counterpart):
         elif TAKEN.search(line):
             self._add({"event": "port taken"})
 
-    async def command(self, command: str, *, timeout_s: float = 15.0, **args: Any) -> Any:
+    async def command(self, command: str, *, timeout_s: float = 30.0, **args: Any) -> Any:
         raise NotImplementedError("ElectrumX is spoken to over its port")
 
 

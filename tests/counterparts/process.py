@@ -19,7 +19,7 @@ from typing import Any, Self
 
 Event = dict[str, Any]
 REPOSITORY = Path(__file__).resolve().parents[2]
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 LONGEST_LINE = 1 << 20
 """Bytes of one event: a message of 65,535 bytes in hex, and room for the rest."""
 

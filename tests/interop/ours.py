@@ -25,7 +25,7 @@ FEATURES_WITH_GOSSIP_QUERIES = "20000080aa82"
 CUSTOM = 40_001
 PAST_ROTATION = 3_100
 """Messages in one direction: a key serves for 500, so this is six rotations."""
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 
 
 class OurNode:

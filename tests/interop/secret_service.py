@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 PASSWORD = b"testpw"
-READY_S = 10.0
+READY_S = 30.0
 END_S = 2.0
 DAEMON = "gnome-keyring-daemon"
 

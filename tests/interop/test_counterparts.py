@@ -78,7 +78,7 @@ async def test_electrumx_follows_the_chain_of_bcoin_through_a_reorganisation(tmp
             assert (await session.send_request("blockchain.headers.subscribe"))["height"] == 5
             await bcoin.reorganise(2, 3)
             assert await bcoin.rpc("getblockcount") == 6
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while await session.tips.get() != 6:
                     pass
 

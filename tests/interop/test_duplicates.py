@@ -16,7 +16,7 @@ from tests.support.peers import TestNode, node, until
 from tests.support.relay import Relay
 
 ROUNDS = 8
-WAIT_S = 15.0
+WAIT_S = 30.0
 
 
 async def agree_on_one(ours: TestNode, ldk: Ldk) -> Direction:

@@ -47,7 +47,7 @@ class Heard:
         self._changed.set()
 
     async def tip_at(self, height: int) -> Tip:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while True:
                 for event in self.events:
                     if isinstance(event, TipChanged) and event.tip.height == height:
@@ -108,7 +108,7 @@ async def test_fees_are_the_floor_until_the_node_knows_some(tmp_path: Path) -> N
             assert (await estimate_fees(source)).floor_only
             await bcoin.set_fee(20_000)
             await bcoin.mine(1)
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 while (await source.tip()).height < 3:
                     pass
             assert await source.fee_estimate(12) == 20_000

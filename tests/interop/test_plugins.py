@@ -14,7 +14,7 @@ from tests.counterparts import Leyden, PylnClient, PylnPeer
 from tests.counterparts.pyln_drivers import pyln_python
 from tests.support.plugins import plugin_file
 
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 
 WATCHER = '''
 import json, os

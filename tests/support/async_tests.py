@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-DEFAULT_WAIT_S = 30.0
+DEFAULT_WAIT_S = 80.0
 """How long an async test may take, unless `@pytest.mark.timeout(seconds)` says otherwise."""
 
 SETTLE_TURNS = 20

@@ -33,7 +33,7 @@ from core.peers.reasons import CloseCode, CloseReason
 from core.peers.resolve import Resolver
 from core.peers.values import Learnt, PeerConfig, SavedPeer
 
-WAIT_S = 5.0
+WAIT_S = 30.0
 _EVENTS = (ConnectFailed, ConnectProgress, CustomMessage, PeerConnected, PeerDisconnected, PeerNotice)
 E_ = TypeVar("E_", bound=Event)
 

@@ -24,7 +24,7 @@ from core.bolt.messages import Init
 from core.bolt.networks import NETWORKS
 from core.bolt.noise import NoiseConnection
 
-WAIT_S = 5.0
+WAIT_S = 30.0
 """How long anything here is waited for before the test fails."""
 
 _READ_BYTES = 1 << 16

@@ -341,7 +341,7 @@ async def test_a_poll_that_fails_is_logged_once_and_the_next_tells_the_tip(caplo
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.002)
 

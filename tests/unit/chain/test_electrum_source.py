@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -130,7 +133,7 @@ async def fails(script: Script, kind: type[ServerFailed], match: str) -> None:
 
 
 async def until(holds: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.005)
 
@@ -160,6 +163,41 @@ async def test_a_message_without_end_ends_the_connection() -> None:
     script = Script(grown([GENESIS_HEADER], 1))
     script.answers["blockchain.headers.subscribe"] = "0" * 2 * LONGEST_MESSAGE
     await fails(script, ServerUnreachable, f"more than {LONGEST_MESSAGE} bytes")
+
+
+@contextmanager
+def shouting(content: bytes) -> Iterator[ElectrumServer]:
+    """A server that answers nothing and repeats `content` as fast as it is taken."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def shout() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                while True:
+                    connection.sendall(content)
+
+        thread = threading.Thread(target=shout)
+        thread.start()
+        yield ElectrumServer("127.0.0.1", listener.getsockname()[1], False)
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+async def shouted_at(content: bytes) -> ServerFailed:
+    with shouting(content) as place, pytest.raises(ServerFailed) as failure:
+        await ElectrumSource.open([place], REGTEST, EventBus(), SystemClock(), pins=PinStore(None))
+    return failure.value
+
+
+async def test_a_server_that_tells_more_than_can_be_read_is_left() -> None:
+    notifications = b'{"jsonrpc":"2.0","method":"x","params":[]}\n' * 1000
+    assert "faster than they could be read" in (await shouted_at(notifications)).reason
+
+
+async def test_a_message_that_is_nested_too_deep_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    await shouted_at(b"[" * 60_000 + b"\n")
+    gc.collect()  # asyncio tells of the exception of a lost task when it is collected
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_an_error_of_the_server_is_given_in_its_words() -> None:

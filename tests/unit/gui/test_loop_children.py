@@ -26,7 +26,7 @@ async def test_a_child_is_talked_with_over_its_pipes_and_its_end_is_noticed() ->
     assert await child.stdout.readline() == b"HELLO\n"
     child.stdin.close()
     assert await child.stderr.read() == b"bye\n"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await child.wait() == 1
 
 
@@ -34,5 +34,5 @@ async def test_a_child_is_talked_with_over_its_pipes_and_its_end_is_noticed() ->
 async def test_a_child_that_is_killed_is_reaped() -> None:
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=asyncio.subprocess.PIPE)
     child.kill()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await child.wait() == -9

@@ -377,7 +377,7 @@ async def test_nothing_is_dialled_when_the_peer_came_by_itself_while_its_address
                 await peer.exchange_init()
                 await until(a.manager.peers)
                 book.read.set()
-                assert (await asyncio.wait_for(dial, 5)).direction is Direction.IN
+                assert (await asyncio.wait_for(dial, 30)).direction is Direction.IN
                 assert a.seen(ConnectProgress) == []
 
 
@@ -390,5 +390,5 @@ async def test_nothing_is_dialled_when_the_node_stopped_while_addresses_were_loo
             await a.manager.aclose()
             book.read.set()
             with pytest.raises(DisconnectedDuringConnect):
-                await asyncio.wait_for(dial, 5)
+                await asyncio.wait_for(dial, 30)
             assert a.seen(ConnectProgress) == []

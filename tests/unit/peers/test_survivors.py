@@ -144,7 +144,7 @@ async def test_two_nodes_that_dial_each_other_at_once_settle_on_one_whatever_arr
         for name in order:
             gates[name].open()
             await asyncio.sleep(0.005)
-        infos = await asyncio.wait_for(asyncio.gather(*dials), 5)
+        infos = await asyncio.wait_for(asyncio.gather(*dials), 30)
         await until(both.settled)
         assert [info.node_id for info in infos] == [large.node_id, small.node_id]
         assert await small.manager.ping(large.node_id) == 132
@@ -203,7 +203,7 @@ async def test_of_two_dials_of_one_peer_only_one_gets_past_the_handshake() -> No
         assert a.manager.closed_connections[0].phase is ConnectPhase.HANDSHAKE
         for relay in (second, first):
             relay.forth.open()
-        await asyncio.wait_for(asyncio.gather(*dials), 5)
+        await asyncio.wait_for(asyncio.gather(*dials), 30)
         await until(lambda: len(a.manager._sessions) == len(b.manager._sessions) == 1)
         assert await a.manager.ping(b.node_id) == 132
         assert await b.manager.ping(a.node_id) == 132

@@ -409,7 +409,7 @@ async def test_whoever_waits_to_write_is_released_by_the_end() -> None:
     waiting = asyncio.create_task(pair.transport.writable())
     await turns()
     pair.transport.connection_lost(None)
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 30)
 
 
 @contextlib.asynccontextmanager

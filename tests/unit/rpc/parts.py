@@ -36,7 +36,7 @@ from core.rpc.mmrpc.guard import Attempts
 from core.rpc.server import RpcServer
 from tests.support.peers import Book, Channels, resolves_nothing
 
-WAIT_S = 5.0
+WAIT_S = 30.0
 
 
 class SmallNode:

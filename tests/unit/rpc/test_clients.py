@@ -70,7 +70,7 @@ async def test_closing_ends_the_refused_as_well(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(server, "REFUSAL_S", 1000)
     async with served() as rpc, rpc.client() as client:
         await until(lambda: rpc.server._refusals)
-        await asyncio.wait_for(rpc.server.aclose(), 2)
+        await asyncio.wait_for(rpc.server.aclose(), 30)
         assert await client.reader.read() == REFUSAL
         await until(lambda: not rpc.server._refusals)
 

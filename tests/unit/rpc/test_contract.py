@@ -614,7 +614,7 @@ async def test_the_node_is_activated_by_command_and_its_task_named() -> None:
 async def test_stop_answers_before_the_node_is_asked_to_stop() -> None:
     async with served() as rpc, rpc.client() as client:
         assert await client.result("stop") == {"result": "Shutdown complete"}
-        await asyncio.wait_for(rpc.node.stop_requested.wait(), 1)
+        await asyncio.wait_for(rpc.node.stop_requested.wait(), 30)
 
 
 async def test_listconfigs_says_where_each_value_comes_from() -> None:

@@ -32,14 +32,14 @@ async def saved(client: Client) -> list[dict[str, object]]:
 
 async def until_saved(client: Client, wanted: int = 1) -> list[dict[str, object]]:
     """What is dialled is kept in the background."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(found := await saved(client)) < wanted:
             await asyncio.sleep(0.001)
     return found
 
 
 async def until_failed(client: Client) -> dict[str, object]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while "last_failure" not in (found := (await saved(client))[0]["addresses"][0]):  # type: ignore[index]
             await asyncio.sleep(0.001)
     return found

@@ -138,7 +138,7 @@ async def test_closing_gives_up_what_waits() -> None:
     async with served() as rpc, rpc.client() as client, RawListener() as listener:
         asking = asyncio.create_task(client.ask("connect", [listener.node_id.hex(), "127.0.0.1", listener.port]))
         await listener.accept()
-        await asyncio.wait_for(rpc.server.aclose(), 2)
+        await asyncio.wait_for(rpc.server.aclose(), 30)
         with pytest.raises(AssertionError):
             await asking
 

@@ -30,7 +30,7 @@ INIT = "task::enable_lightning::init"
 STATUS = "task::enable_lightning::status"
 CANCEL = "task::enable_lightning::cancel"
 USER_ACTION = "task::enable_lightning::user_action"
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 class SmallNode:

@@ -23,7 +23,7 @@ async def listening(rpc: Rpc, client_id: object) -> AsyncIterator[aiohttp.Client
 
 
 async def _frame(response: aiohttp.ClientResponse) -> object:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         data = await response.content.readuntil(b" \n\n")
     assert data.startswith(b"data: ")
     return json.loads(data[6:])
@@ -76,7 +76,7 @@ async def test_an_id_in_use_is_refused_and_free_again_when_its_client_left() -> 
         async with listening(rpc, 1), again as response:
             assert (response.status, await response.text()) == (500, "ID already in use")
         # Nothing is written to the stream meanwhile: that the client left is seen all the same.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while rpc.server.streams:
                 await asyncio.sleep(0)
         async with listening(rpc, 1):

@@ -324,7 +324,7 @@ for request in requests():
     data = json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": manifest}).encode()
     os.write(1, data + b"\\n\\n}")
 """
-    async with hosted() as one, asyncio.timeout(5):
+    async with hosted() as one, asyncio.timeout(30):
         (plugin,) = await one.start(RAW + source)
         assert plugin.state is PluginState.ENDED
         assert "none of JSON-RPC" in plugin.problem
@@ -340,7 +340,7 @@ async def test_one_whose_end_is_heard_before_its_start_holds_nobody_up(monkeypat
         return process
 
     monkeypatch.setattr(PluginProcess, "start", late)
-    async with hosted() as one, asyncio.timeout(5):
+    async with hosted() as one, asyncio.timeout(30):
         (plugin,) = await one.start("raise SystemExit(3)")
         assert plugin.problem == "it ended with code 3"
 
@@ -351,7 +351,7 @@ def serve(request, method):
     os.close(0)
     time.sleep(1000)
 """
-    async with hosted() as one, asyncio.timeout(5):
+    async with hosted() as one, asyncio.timeout(30):
         (plugin,) = await one.start(CALLABLE + source + SERVE)
         with pytest.raises(RpcError) as caught:
             await plugin.call("greet", "{}")
