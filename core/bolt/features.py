@@ -78,6 +78,8 @@ FEATURES: dict[int, Feature] = {row.bit & ~1: row for row in _ROWS}
 
 _NAMES = {bit: row.name for row in _ROWS for bit in _bits_of(row)}
 
+_KNOWN = sum(1 << bit for bit in _NAMES)
+
 _PAIR_OF_NAME = {feature.name: pair for pair, feature in FEATURES.items()}
 
 LEYDEN_FEATURES = bytes.fromhex("20000080a202")
@@ -127,6 +129,11 @@ def unacceptable_bit(theirs: bytes, ours: bytes) -> int | None:
     even_bits = int.from_bytes(_EVEN_BITS * len(theirs), "big")
     refused = int.from_bytes(theirs, "big") & even_bits & ~accepted
     return (refused & -refused).bit_length() - 1 if refused else None
+
+
+def requires_unknown(theirs: bytes) -> bool:
+    """Whether an even bit is set that nothing known has: BOLT 7 forbids to route through such a channel or node."""
+    return bool(int.from_bytes(theirs, "big") & int.from_bytes(_EVEN_BITS * len(theirs), "big") & ~_KNOWN)
 
 
 def missing_dependency(theirs: bytes) -> tuple[int, int] | None:

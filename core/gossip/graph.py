@@ -58,7 +58,7 @@ class Graph:
     def __init__(self, chain_hash: bytes) -> None:
         self.chain_hash = chain_hash
         self.version = 0
-        """Grows with every change of a channel: what was computed from the graph is stale when it differs."""
+        """Grows with every change of a channel or node: what was computed from the graph is stale when it differs."""
         self.channel_table = Table(CHANNEL)
         self.direction_table = Table(DIRECTION)
         self.node_table = Table(NODE)
@@ -207,6 +207,7 @@ class Graph:
             offset,
         )
         self.changes.node(announcement.node_id)
+        self.version += 1  # its features tell who may be routed through it
         return Applied(Verdict.NEWS, replaces)
 
     # Channels that change their standing, and go
@@ -345,6 +346,10 @@ class Graph:
             if self.node_ids[row]:
                 yield self._node_at(row)
             row += 1
+
+    def features(self) -> tuple[dict[int, bytes], list[bytes]]:
+        """Copies, by row: of channels those that have any, of nodes the texts that begin with them."""
+        return self._features.copy(), self._texts.copy()
 
     def take_changes(self) -> GraphChanged | None:
         """What changed since the last call."""

@@ -24,7 +24,7 @@ from core.gossip.route import (
 )
 from core.gossip.scorer import Scorer
 from tests.support.topology import read_topology
-from tests.unit.gossip.graphs import CHAIN, NOW, add, channel, node_id, scid, update
+from tests.unit.gossip.graphs import CHAIN, NOW, add, channel, node, node_id, scid, update
 
 AMOUNT = 1_000_000
 CAPACITY_MSAT = 1_000_000_000
@@ -309,4 +309,41 @@ def test_on_the_shape_of_a_real_network_in_pieces_and_while_it_changes() -> None
 
 def test_the_least_and_the_most_that_a_channel_carries_pass(graph: Graph) -> None:
     add(graph, 1, 1, 2, minimum_msat=AMOUNT, maximum_msat=AMOUNT)
+    assert found(graph, 1, 2) == [1]
+
+
+def test_no_way_through_what_requires_an_unknown_feature(graph: Graph) -> None:
+    """BOLT 7: neither through such a channel nor through or to such a node; an odd bit is of no concern."""
+    unknown_even, unknown_odd = b"\x10" + bytes(15), b"\x20" + bytes(15)
+    add(graph, 1, 1, 2)
+    graph.update_node(node(2, features=unknown_odd))
+    assert found(graph, 1, 2) == [1]
+    graph.add_channel(channel(2, 2, 3, features=unknown_even), capacity_sat=1_000, trust=Trust.CHECKED, heard=NOW)
+    for direction in (0, 1):
+        graph.update_channel(update(2, direction, maximum_msat=1_000_000))
+    with pytest.raises(NoRoute):
+        found(graph, 1, 3)
+    add(graph, 3, 2, 3)
+    assert found(graph, 1, 3) == [1, 3]
+    before = graph.version
+    graph.update_node(node(2, timestamp=NOW + 1, features=unknown_even))
+    assert graph.version > before, "an old map would lead through it"
+    for destination in (2, 3):
+        with pytest.raises(NoRoute):
+            found(graph, 1, destination)
+
+
+def test_a_channel_that_claims_to_carry_more_than_it_has_is_not_used(graph: Graph) -> None:
+    add(graph, 1, 1, 2)
+    graph.update_channel(update(1, 1, timestamp=NOW + 1, maximum_msat=CAPACITY_MSAT))
+    assert found(graph, 1, 2) == [1]
+    graph.update_channel(update(1, 1, timestamp=NOW + 2, maximum_msat=CAPACITY_MSAT + 1))
+    with pytest.raises(NoRoute):
+        found(graph, 1, 2)
+
+
+def test_where_nobody_told_the_capacity_the_maximum_stands(graph: Graph) -> None:
+    graph.add_channel(channel(1, 1, 2), capacity_sat=None, trust=Trust.UNCHECKED, heard=NOW)
+    for direction in (0, 1):
+        graph.update_channel(update(1, direction, maximum_msat=5 * CAPACITY_MSAT))
     assert found(graph, 1, 2) == [1]
