@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from core.base.clock import Clock
 from core.base.events import EventBus
@@ -19,12 +20,14 @@ from core.chain.source import (
     ChainReorganised,
     ChainSource,
     OutputSource,
+    Position,
+    PositionSource,
     SpendWatch,
     TipChanged,
     TransactionSource,
 )
 from core.chain.transactions import Transaction, TransactionRefused, parse_transaction
-from core.gossip.chain_check import ChainCheck, Funding, NoFunding, Pace
+from core.gossip.chain_check import ChainCheck, Funding, NoFunding, Pace, Wanted
 from core.gossip.fundings import Fundings, SeenBlock
 from core.gossip.kept_graph import KeptGraph
 from core.gossip.limits import CHECK_RETRY_S, REORGANISED_UNSEEN_BLOCKS, SPENDS_READ_BLOCKS
@@ -48,19 +51,41 @@ class FundingsOnChain:
     def __init__(self, source: ChainSource) -> None:
         self._transactions: TransactionSource = source  # type: ignore[assignment]  # told by its capabilities
         self._outputs: OutputSource = source  # type: ignore[assignment]
+        self._positions: PositionSource | None = None
+        if Capability.OUTPUTS_TOGETHER in source.capabilities:
+            self._positions = source  # type: ignore[assignment]
         self._parsed: OrderedDict[tuple[int, int], Transaction] = OrderedDict()
 
     @property
     def pace(self) -> Pace:
         bears = self._transactions.bears
-        return Pace(bears.at_once, bears.a_second)
+        return Pace(bears.at_once, bears.a_second, bears.together)
 
     def forget(self) -> None:
         """The chain is another."""
         self._parsed.clear()
 
-    async def funding_output(self, scid: ShortChannelId, script_pubkey: bytes) -> Funding | NoFunding | None:
-        """See `FundingOutputs`."""
+    async def funding_outputs(self, wanted: Sequence[Wanted]) -> list[Funding | NoFunding | None]:
+        """See `FundingOutputs`. What is not found as it must be among all is asked for by itself, to know why."""
+        try:
+            found = await self._together(wanted)
+        except ChainUnavailable as error:
+            _log.debug("%d channels cannot be checked now: %s", len(wanted), error)
+            return [None] * len(wanted)
+        return [found.get(scid) or await self._funding_output(scid, script) for scid, script in wanted]
+
+    async def _together(self, wanted: Sequence[Wanted]) -> dict[ShortChannelId, Funding]:
+        """What is there, as far as the source can be asked for many."""
+        if self._positions is None:
+            return {}
+        outputs = await self._positions.unspent_at([Position(*scid) for scid, _script in wanted])
+        return {
+            scid: Funding(output[1].amount_sat, output[0])
+            for (scid, script), output in zip(wanted, outputs, strict=True)
+            if output is not None and output[1].script_pubkey == script
+        }
+
+    async def _funding_output(self, scid: ShortChannelId, script_pubkey: bytes) -> Funding | NoFunding | None:
         try:
             transaction = await self._transaction(scid.block, scid.transaction)
             if transaction is None or scid.output >= len(transaction.outputs):

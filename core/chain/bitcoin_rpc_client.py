@@ -118,6 +118,14 @@ class RpcClient:
 
     async def batch(self, calls: Sequence[tuple[str, Sequence[object]]]) -> list[Any]:
         """The results of several calls, in their order; raises as `call` does, for the first that failed."""
+        results = await self.batch_of_any(calls)
+        for result in results:
+            if isinstance(result, ServerRefused):
+                raise result
+        return results
+
+    async def batch_of_any(self, calls: Sequence[tuple[str, Sequence[object]]]) -> list[Any]:
+        """The same where one may fail and the others not: ServerRefused stands in its place."""
         first = self._last_id + 1
         self._last_id += len(calls)
         requests = [
@@ -191,6 +199,7 @@ class RpcClient:
         return answers if isinstance(answers, list) else [answers]
 
     def _result(self, answer: dict[str, Any] | None) -> Any:
+        """Or ServerRefused, not raised."""
         if answer is None:
             raise ServerLied(server=self.name, reason="it answers something else than what it was asked")
         error = answer.get("error")
@@ -198,7 +207,7 @@ class RpcClient:
             return answer.get("result")
         facts = error if isinstance(error, dict) else {}
         code, message = facts.get("code"), str(facts.get("message"))[:_LONGEST_REASON]
-        raise ServerRefused(server=self.name, reason=message, code=code if isinstance(code, int) else 0)
+        return ServerRefused(server=self.name, reason=message, code=code if isinstance(code, int) else 0)
 
 
 def _why(error: Exception) -> str:

@@ -6,6 +6,7 @@ without it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -23,6 +24,8 @@ class Capability(StrEnum):
     """A transaction by block height and index: what checking a channel announcement needs."""
     OUTPUT_UNSPENT = "output_unspent"
     """Whether an output is unspent."""
+    OUTPUTS_TOGETHER = "outputs_together"
+    """`PositionSource`: many outputs by their positions, in one question."""
     SPEND_WATCH = "spend_watch"
     """`SpendWatch`: which outputs a block spends."""
     PROXY = "proxy"
@@ -98,6 +101,8 @@ class Bears:
     at_once: int
     a_second: float | None
     """None: as much as it answers."""
+    together: int = 1
+    """Outputs that one question may be about; more than one with `Capability.OUTPUTS_TOGETHER` alone."""
 
 
 class TransactionSource(Protocol):
@@ -126,6 +131,25 @@ class OutputSource(Protocol):
 
     async def unspent_output(self, txid: bytes, index: int) -> UnspentOutput | None:
         """`txid` in wire order; None when no block holds it or one spends it. Raises ChainUnavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Of an output in the chain: block height, index of its transaction in the block, and its own in that."""
+
+    height: int
+    transaction: int
+    output: int
+
+
+class PositionSource(Protocol):
+    """What a source with `Capability.OUTPUTS_TOGETHER` has besides."""
+
+    async def unspent_at(self, positions: Sequence[Position]) -> list[tuple[bytes, UnspentOutput] | None]:
+        """For each its transaction's id, in wire order, and the output; raises ChainUnavailable.
+
+        None where it is not unspent, is not there or cannot be known: who wants to know which asks for that one.
+        """
 
 
 class SpendWatch(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,11 +44,15 @@ class NoFunding(Enum):
     SPENT = "spent"
 
 
+Wanted = tuple[ShortChannelId, bytes]
+"""Of a funding output: where it is, and what its script must be."""
+
+
 class FundingOutputs(Protocol):
     """Where a chain can be asked."""
 
-    async def funding_output(self, scid: ShortChannelId, script_pubkey: bytes) -> Funding | NoFunding | None:
-        """None when it cannot be known now. The block is `CHECKED_AT_DEPTH` deep or deeper."""
+    async def funding_outputs(self, wanted: Sequence[Wanted]) -> list[Funding | NoFunding | None]:
+        """None for what cannot be known now. The blocks are `CHECKED_AT_DEPTH` deep or deeper."""
 
 
 class Answered(Protocol):
@@ -67,6 +72,8 @@ class Pace:
     at_once: int
     a_second: float | None
     """None: as many as it answers."""
+    together: int = 1
+    """Channels that one question may be about."""
 
 
 class ChainCheck:
@@ -141,15 +148,17 @@ class ChainCheck:
         scripts = await self._scripts(scids)
         room = asyncio.Semaphore(self._pace.at_once)
 
-        async def ask(scid: int) -> Funding | NoFunding | None:
+        async def ask(scids: Sequence[int]) -> list[Funding | NoFunding | None]:
             async with room:
                 await self._wait_for_turn()
-                return await self._chain.funding_output(ShortChannelId.from_int(scid), scripts[scid])
+                return await self._chain.funding_outputs(
+                    [(ShortChannelId.from_int(scid), scripts[scid]) for scid in scids]
+                )
 
-        asked = sorted(scripts)  # those of one block together
+        asked, many = sorted(scripts), self._pace.together  # those of one block together
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(ask(scid)) for scid in asked]
-        found = dict(zip(asked, (task.result() for task in tasks), strict=True))
+            tasks = [group.create_task(ask(asked[first : first + many])) for first in range(0, len(asked), many)]
+        found = dict(zip(asked, itertools.chain(*(task.result() for task in tasks)), strict=True))
         self._unknown |= any(found.get(scid) is None for scid in scids)
         if version == self._version:  # else a block came meanwhile that may have spent one of them: ask again
             await self._apply(found, scripts)

@@ -43,8 +43,7 @@ import psutil
 from core.base.clock import SystemClock
 from core.base.events import EventBus
 from core.bolt.gossip import ChannelUpdate, NodeAnnouncement
-from core.bolt.wire import ShortChannelId
-from core.gossip.chain_check import ChainCheck, Funding, Pace
+from core.gossip.chain_check import ChainCheck, Funding, NoFunding, Pace, Wanted
 from core.gossip.fundings import Fundings
 from core.gossip.ingest import Ingest, Taken
 from core.gossip.kept_graph import KeptGraph
@@ -118,8 +117,8 @@ class Feeder:
 class WholeChain:
     """Has every funding output, and hears what became of the question."""
 
-    async def funding_output(self, scid: ShortChannelId, script_pubkey: bytes) -> Funding:
-        return Funding(1_000_000, hashlib.sha256(script_pubkey).digest())
+    async def funding_outputs(self, wanted: Sequence[Wanted]) -> list[Funding | NoFunding | None]:
+        return [Funding(1_000_000, hashlib.sha256(script_pubkey).digest()) for _scid, script_pubkey in wanted]
 
     def checked(self, scids: Sequence[int]) -> None:
         return None

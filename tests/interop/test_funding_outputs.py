@@ -39,12 +39,12 @@ async def assert_it_tells(source: ChainSource, funded: FundedNetwork, channels: 
     assert can_check(source)
     chain, real = FundingsOnChain(source), announcements(funded)
     for number, one in enumerate(real[:channels]):
-        found = await chain.funding_output(one.short_channel_id, funding_script(one))
-        assert found == Funding(funded.network.capacities_sat[number], funded.outpoints[number][:32])
-        wrong = await chain.funding_output(one.short_channel_id, funding_script(real[number - 1]))
-        assert wrong is NoFunding.OTHER_SCRIPT
         beyond = one.short_channel_id._replace(output=60_000)
-        assert await chain.funding_output(beyond, funding_script(one)) is NoFunding.ABSENT
+        wanted = [(beyond, funding_script(one)), (one.short_channel_id, funding_script(one))]
+        held = Funding(funded.network.capacities_sat[number], funded.outpoints[number][:32])
+        assert await chain.funding_outputs(wanted) == [NoFunding.ABSENT, held]
+        wrong = [(one.short_channel_id, funding_script(real[number - 1]))]
+        assert await chain.funding_outputs(wrong) == [NoFunding.OTHER_SCRIPT]
 
 
 @pytest.mark.timeout(90)
@@ -53,18 +53,22 @@ async def test_bitcoin_core_holds_what_is_funded_and_tells_what_is_spent(tmp_pat
         funded = await fund_on_bcoin(bcoin, 5, CHANNELS)
         source = await core(bcoin, tmp_path)
         await assert_it_tells(source, funded, CHANNELS)
-        one = announcements(funded)[0]
-        beyond = one.short_channel_id._replace(transaction=5_000)
-        assert await FundingsOnChain(source).funding_output(beyond, funding_script(one)) is NoFunding.ABSENT
-        height = (await source.tip()).height
+        real = announcements(funded)
+        height, somewhere = (await source.tip()).height, real[0].short_channel_id
+        nowhere = [somewhere._replace(transaction=5_000), somewhere._replace(block=height + 1)]
+        everything = [(one.short_channel_id, funding_script(one)) for one in real]
+        everything += [(scid, funding_script(real[0])) for scid in nowhere]
+        found = await FundingsOnChain(source).funding_outputs(everything)
+        assert [one.txid for one in found if isinstance(one, Funding)] == [where[:32] for where in funded.outpoints]
+        assert found[-2:] == [NoFunding.ABSENT] * 2
         opened = {one.short_channel_id.block for one in announcements(funded)}
         spent = [await source.spent_at(block) for block in sorted(opened)]
         assert all(spent), "openings spend something"
         assert await source.spent_at(height) == frozenset()
         assert await source.spent_at(height + 1) is None
         await source.aclose()
-        closed = await FundingsOnChain(source).funding_output(announcements(funded)[0].short_channel_id, b"")
-        assert closed is None, "what cannot be asked is not known"
+        closed = await FundingsOnChain(source).funding_outputs(everything)
+        assert closed == [None] * len(everything), "what cannot be asked is not known"
 
 
 @pytest.mark.timeout(90)

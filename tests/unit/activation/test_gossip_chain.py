@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,9 @@ from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate
 from core.bolt.gossip_queries import GossipTimestampFilter
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
-from core.bolt.wire import ShortChannelId
 from core.chain.kernel import KernelChain
 from core.gossip import ingest, service, serving
-from core.gossip.chain_check import Funding, NoFunding
+from core.gossip.chain_check import Funding, NoFunding, Wanted
 from core.gossip.fundings import Fundings
 from core.gossip.graph import Graph
 from core.gossip.graph_values import Trust
@@ -222,13 +221,13 @@ async def test_what_was_refuted_is_asked_for_again_on_another_chain_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    really = FundingsOnChain.funding_output
+    really = FundingsOnChain.funding_outputs
 
-    async def noted(chain: FundingsOnChain, scid: ShortChannelId, script: bytes) -> Funding | NoFunding | None:
-        asked.append(int(scid))
-        return await really(chain, scid, script)
+    async def noted(chain: FundingsOnChain, wanted: Sequence[Wanted]) -> list[Funding | NoFunding | None]:
+        asked.extend(int(scid) for scid, _script in wanted)
+        return await really(chain, wanted)
 
-    monkeypatch.setattr(FundingsOnChain, "funding_output", noted)
+    monkeypatch.setattr(FundingsOnChain, "funding_outputs", noted)
     made_up = make_network(9, 2, now_s=TODAY, first_block=1, blocks=50)
     async with world() as there, started(tmp_path, there) as one, raw(one) as teller:
         await teller.send(*made_up.channel_announcements)

@@ -27,7 +27,7 @@ from core.chain.errors import (
 )
 from core.chain.headers import Block, BlockTree
 from core.chain.kernel_blocks import make_block
-from core.chain.source import TipChanged
+from core.chain.source import Position, TipChanged, UnspentOutput
 from core.chain.transactions import TransactionRefused, parse_block_transactions
 from tests.support.clock import ManualClock
 
@@ -225,6 +225,58 @@ async def test_a_block_that_is_another_or_whose_transactions_were_changed() -> N
                 await source.transaction_at(2, 0)
 
 
+def _output(server: Core) -> dict[str, object]:
+    return {"value": 50.0, "confirmations": 1, "bestblock": server.order[3], "scriptPubKey": {"hex": "51"}}
+
+
+def _txids(server: Core, block_hash: str) -> object:
+    return {"tx": [one.txid[::-1].hex() for one in parse_block_transactions(server.blocks[block_hash])]}
+
+
+async def test_many_outputs_by_their_positions() -> None:
+    """What is spent, not there or in a block that was pruned keeps nothing from the others."""
+    async with opened() as (server, source):
+        rewards = [parse_block_transactions(server.blocks[server.order[height]])[0].txid for height in (1, 2, 3)]
+        spent, pruned = rewards[1][::-1].hex(), server.order[3]
+
+        def block(block_hash: str, verbose: bool) -> object:
+            assert verbose is True
+            if block_hash == pruned:
+                _refuse(-1, "Block not available (pruned data)")
+            return _txids(server, block_hash)
+
+        server.answers["getblock"] = block
+        server.answers["gettxout"] = lambda txid, _index, _pool: None if txid == spent else _output(server)
+        wanted = [Position(height, 0, 0) for height in (3, 2, 1)]
+        wanted += [Position(1, 1, 0), Position(4, 0, 0), Position(1, 0, 0)]
+        held = rewards[0], UnspentOutput(5_000_000_000, b"\x51", 1)
+        server.asked.clear()
+        assert await source.unspent_at(wanted) == [None, None, held, None, None, held]
+        assert server.asked.count("getblock") == 3
+        assert server.asked.count("gettxout") == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        ("getblock", "00"),
+        ("getblock", {"tx": None}),
+        ("getblock", {"tx": [1]}),
+        ("getblock", {"tx": ["00"]}),
+        ("gettxout", 1),
+        ("gettxout", {"value": 1}),
+        ("gettxout", {"value": "1", "scriptPubKey": {"hex": "51"}}),
+    ],
+)
+async def test_outputs_that_cannot_be(method: str, answer: object) -> None:
+    async with opened() as (server, source):
+        server.answers["getblock"] = lambda block_hash, _verbose: _txids(server, block_hash)
+        server.answers["gettxout"] = lambda *_params: _output(server)
+        server.answers[method] = lambda *_params: answer
+        with pytest.raises(ServerLied):
+            await source.unspent_at([Position(1, 0, 0)])
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -298,6 +350,7 @@ async def test_a_closed_source_answers_nothing() -> None:
             source.fee_estimate(1),
             source.transaction_at(0, 0),
             source.unspent_output(bytes(32), 0),
+            source.unspent_at([]),
         ):
             with pytest.raises(ChainUnavailable):
                 await question

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.base.events import EventBus
 from core.bolt.gossip import ChannelAnnouncement
 from core.bolt.wire import ShortChannelId
-from core.gossip.chain_check import ChainCheck, Funding, NoFunding, Pace, funding_script
+from core.gossip.chain_check import ChainCheck, Funding, NoFunding, Pace, Wanted, funding_script
 from core.gossip.fundings import Fundings
 from core.gossip.graph_values import Trust
 from core.gossip.kept_graph import KeptGraph
@@ -34,13 +34,19 @@ class Chain:
 
     answers: dict[int, NoFunding | None] = field(default_factory=dict)
     asked: Counter[int] = field(default_factory=Counter)
+    questions: list[int] = field(default_factory=list)
+    """How many channels each was about."""
     scripts: dict[int, bytes] = field(default_factory=dict)
     silent: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: it answers."""
     under_way: int = 0
     most: int = 0
 
-    async def funding_output(self, scid: ShortChannelId, script_pubkey: bytes) -> Funding | NoFunding | None:
+    async def funding_outputs(self, wanted: Sequence[Wanted]) -> list[Funding | NoFunding | None]:
+        self.questions.append(len(wanted))
+        return list(await asyncio.gather(*(self._funding_output(scid, script) for scid, script in wanted)))
+
+    async def _funding_output(self, scid: ShortChannelId, script_pubkey: bytes) -> Funding | NoFunding | None:
         self.asked[int(scid)] += 1
         self.scripts[int(scid)] = script_pubkey
         self.under_way += 1
@@ -222,6 +228,16 @@ async def test_no_more_is_asked_at_once_than_the_source_bears(tmp_path: Path) ->
         await until(lambda: one.kept.graph.checked_count == 2 * CHECKS_AT_ONCE + 1, 20)
         assert one.chain.most == 3
         assert set(one.chain.asked.values()) == {1}
+
+
+async def test_one_question_is_about_as_many_as_the_source_bears(tmp_path: Path) -> None:
+    async with rig(tmp_path, pace=Pace(2, None, together=CHECKS_AT_ONCE - 4)) as one:
+        one.chain.answers = {int(scid(3)): NoFunding.ABSENT, int(scid(4)): None}
+        await one.take(range(CHECKS_AT_ONCE))
+        await until(lambda: one.kept.graph.checked_count == CHECKS_AT_ONCE - 2, 20)
+        await until(lambda: one.told.refuted_ == [(int(scid(3)), True)], 20)
+        assert one.trust(4) is Trust.UNCHECKED
+        assert sorted(one.chain.questions) == [4, CHECKS_AT_ONCE - 4]
 
 
 async def test_no_faster_is_asked_than_the_source_bears(tmp_path: Path) -> None:
