@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.gossip.columns import CHECKED, LIVE, OVERLAY, Rows
 from core.gossip.graph import Graph
+from core.gossip.graph_values import Verdict
 
 SLICE = 1024
 """Messages of one kind that are applied at once: about 2 ms."""
@@ -66,6 +67,9 @@ _COPIED = (
     "htlc_maximum_msat",
 )
 
+VERDICTS = (Verdict.NEWS, Verdict.KNOWN, Verdict.UNKNOWN, Verdict.FOREIGN)
+NEWS, KNOWN, UNKNOWN, FOREIGN = (np.uint8(number) for number in range(len(VERDICTS)))
+
 Spans = NDArray[np.int64]
 """Start and length of messages, type included: shape (n, 2)."""
 
@@ -114,59 +118,198 @@ def extend(graph: Graph, batch: Batch, *, heard: int, checked: bool) -> Taken:
     `checked`: the chain has the funding outputs of those announcements that have a capacity.
     """
     raw = np.frombuffer(batch.raw, np.uint8)
-    taken = Taken(
-        _announcements(graph, raw, batch, heard, checked=checked),
-        _updates(graph, raw, batch),
-        _nodes(graph, raw, batch),
-    )
-    graph.version += 1
-    return taken
+    channels = read_channels(graph, raw, batch.announcements)
+    news = channels.newest()
+    capacities = batch.capacities_sat[channels.numbers[news]]
+    add_channels(graph, channels, news, capacities, _offsets(channels, news, batch), heard=heard, checked=checked)
+    updates = read_updates(graph, raw, batch.updates)
+    newer = updates.newest()
+    apply_updates(graph, updates, newer, _offsets(updates, newer, batch))
+    nodes = read_nodes(graph, raw, batch.nodes)
+    latest = nodes.newest()
+    apply_nodes(graph, nodes, latest, _offsets(nodes, latest, batch))
+    return Taken(len(news), len(newer), len(latest))
 
 
-def _announcements(graph: Graph, raw: NDArray[np.uint8], batch: Batch, heard: int, *, checked: bool) -> int:
-    whole = _within(batch.announcements, len(raw), _FEATURES_AT + 2 + _ENDS + _KEYS)
-    starts, lengths = batch.announcements[whole].T
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Messages of one kind, looked at as the graph is; those that are too short for what they say are left out."""
+
+    raw: NDArray[np.uint8]
+    numbers: Rows
+    """Which of the spans they are, ascending."""
+    starts: Rows
+    verdicts: NDArray[np.uint8]
+    """What each would be to the graph, as a number of `VERDICTS`."""
+    abouts: NDArray[Any]
+    """What each that is news is about."""
+    timestamps: NDArray[Any]
+
+    def newest(self) -> Rows:
+        """Of the news the newest about each, of equally new ones the first; in no order."""
+        news = np.flatnonzero(self.verdicts == NEWS)
+        order = news[np.lexsort((-news, self.timestamps[news], self.abouts[news]))]
+        last = np.ones(len(order), bool)
+        last[:-1] = self.abouts[order][1:] != self.abouts[order][:-1]
+        return order[last]
+
+
+@dataclass(frozen=True, slots=True)
+class Channels(Read):
+    """Announcements of channels, about their short channel ids."""
+
+    features: Rows
+    """Bytes of each."""
+    ends: NDArray[np.uint8]
+    """Both node ids, shape (n, 66)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Updates(Read):
+    """About rows of directions."""
+
+    fields: NDArray[Any]
+    """Of `_UPDATE`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes(Read):
+    """Announcements of nodes, about rows of nodes."""
+
+    features: Rows
+    addresses: Rows
+    """Bytes of each."""
+    fields: NDArray[Any]
+    """Of `_NODE`."""
+
+
+def read_channels(graph: Graph, raw: NDArray[np.uint8], spans: Spans) -> Channels:
+    """Announcements of channels as they stand in `raw`."""
+    numbers = _within(spans, len(raw), _FEATURES_AT + 2 + _ENDS + _KEYS)
+    starts, lengths = spans[numbers].T
     features = _u16(raw, starts + _FEATURES_AT)
     fits = lengths >= _FEATURES_AT + 2 + features + _ENDS + _KEYS
-    starts, features, capacities = starts[fits], features[fits], batch.capacities_sat[whole][fits]
+    numbers, starts, features = numbers[fits], starts[fits], features[fits]
     fields = _gather(raw, starts + _FEATURES_AT + 2 + features, _ENDS)
     ids = fields[:, _CHAIN_BYTES : _CHAIN_BYTES + 8].copy().view(">u8")[:, 0].astype(np.uint64)
-    news = _channel_news(graph, fields[:, :_CHAIN_BYTES], ids)
+    rows = graph.rows_of(ids)
+    known = rows >= 0
+    if known.any():
+        known &= graph.channel_table.records["state"][rows] & OVERLAY == 0
+    verdicts = np.where(known, KNOWN, NEWS)
+    verdicts[~_same_chain(graph, fields[:, :_CHAIN_BYTES])] = FOREIGN
+    ages = np.zeros(len(ids), np.uint8)
+    return Channels(raw, numbers, starts, verdicts, ids, ages, features, fields[:, _CHAIN_BYTES + 8 :])
+
+
+def read_updates(graph: Graph, raw: NDArray[np.uint8], spans: Spans) -> Updates:
+    """Updates as they stand in `raw`."""
+    numbers = _within(spans, len(raw), _SIGNED_AT + _UPDATE.itemsize)
+    starts = spans[numbers, 0]
+    fields = _gather(raw, starts + _SIGNED_AT, _UPDATE.itemsize).view(_UPDATE)[:, 0]
+    rows = graph.rows_of(fields["short_channel_id"].astype(np.uint64))
+    places = 2 * rows + (fields["channel_flags"] & 1)
+    verdicts = np.full(len(rows), UNKNOWN)
+    there = np.flatnonzero(rows >= 0)
+    # Of an overlay's channel nobody knows who may sign for it.
+    there = there[graph.channel_table.records["state"][rows[there]] & OVERLAY == 0]
+    newer = fields["timestamp"][there] > graph.direction_table.records["timestamp"][places[there]]
+    verdicts[there] = np.where(newer, NEWS, KNOWN)
+    verdicts[~_same_chain(graph, fields["chain_hash"])] = FOREIGN
+    return Updates(raw, numbers, starts, verdicts, places, fields["timestamp"].astype(np.int64), fields)
+
+
+def read_nodes(graph: Graph, raw: NDArray[np.uint8], spans: Spans) -> Nodes:
+    """Announcements of nodes as they stand in `raw`. What their addresses say is not looked at."""
+    least = _SIGNED_AT + 2 + _NODE.itemsize
+    numbers = _within(spans, len(raw), least)
+    starts, lengths = spans[numbers].T
+    features = _u16(raw, starts + _SIGNED_AT)
+    fits = lengths >= least + features
+    numbers, starts, lengths, features = numbers[fits], starts[fits], lengths[fits], features[fits]
+    fields = _gather(raw, starts + _SIGNED_AT + 2 + features, _NODE.itemsize).view(_NODE)[:, 0]
+    addresses = fields["addresses_bytes"].astype(np.int64)
+    fits = lengths >= least + features + addresses
+    numbers, starts, features, addresses, fields = (
+        column[fits] for column in (numbers, starts, features, addresses, fields)
+    )
+    rows = np.array([graph.node_rows.get(node_id, -1) for node_id in fields["node_id"].tolist()], np.int64)
+    timestamps = fields["timestamp"].astype(np.int64)
+    verdicts = np.full(len(rows), UNKNOWN)
+    there = np.flatnonzero(rows >= 0)
+    nodes = graph.node_table.records[rows[there]]
+    there, nodes = (column[nodes["channels"] != nodes["overlay_channels"]] for column in (there, nodes))
+    newer = (timestamps[there] > nodes["timestamp"]) | (nodes["state"] & OVERLAY != 0)
+    verdicts[there] = np.where(newer, NEWS, KNOWN)
+    return Nodes(raw, numbers, starts, verdicts, rows, timestamps, features, addresses, fields)
+
+
+def add_channels(
+    graph: Graph,
+    channels: Channels,
+    news: Rows,
+    capacities: NDArray[np.uint64],
+    offsets: NDArray[np.uint64],
+    *,
+    heard: int,
+    checked: bool,
+) -> None:
+    """Apply those of `newest`, each with its capacity and its place in the store; the others as for `extend`."""
     if not len(news):
-        return 0
-    ends = _ends(graph, fields[news, _CHAIN_BYTES + 8 :])
-    for row in graph.rows_of(ids[news]).tolist():
+        return
+    ids, features = channels.abouts[news], channels.features[news]
+    ends = _ends(graph, channels.ends[news])
+    for row in graph.rows_of(ids).tolist():
         if row >= 0:  # An overlay's; after its nodes have their new channel, so that they stay.
             graph.remove(int(graph.channel_table.records["short_channel_id"][row]))
     rows = graph.channel_table.take_many(len(news))
     graph.fit_directions()
     records = graph.channel_table.records
-    records["short_channel_id"][rows] = ids[news]
+    records["short_channel_id"][rows] = ids
     records["node_1"][rows], records["node_2"][rows] = ends[:, 0], ends[:, 1]
-    records["capacity_sat"][rows] = capacities[news]
-    records["offset"][rows] = _offsets(starts[news], batch.base)
+    records["capacity_sat"][rows] = capacities
+    records["offset"][rows] = offsets
     records["heard"][rows] = heard
-    seen = capacities[news] != 0 if checked else np.zeros(len(news), bool)
+    seen = capacities != 0 if checked else np.zeros(len(news), bool)
     records["state"][rows] = np.where(seen, LIVE | CHECKED, LIVE)
-    for at in np.flatnonzero(features[news]).tolist():
-        start = int(starts[news[at]]) + _FEATURES_AT + 2
-        graph.keep_features(int(rows[at]), raw[start : start + int(features[news[at]])].tobytes())
-    graph.index.add_many(ids[news], rows, graph.channel_table)
+    for at in np.flatnonzero(features).tolist():
+        start = int(channels.starts[news[at]]) + _FEATURES_AT + 2
+        graph.keep_features(int(rows[at]), channels.raw[start : start + int(features[at])].tobytes())
+    graph.index.add_many(ids, rows, graph.channel_table)
     graph.channel_count += len(news)
     graph.checked_count += int(seen.sum())
-    graph.changes.many_added(ids[news].tolist())
-    return len(news)
+    graph.changes.many_added(ids.tolist())
+    graph.version += 1
 
 
-def _channel_news(graph: Graph, chains: NDArray[np.uint8], ids: NDArray[np.uint64]) -> Rows:
-    """Where the first announcement of each channel stands that is new."""
-    rows = graph.rows_of(ids)
-    known = rows >= 0
-    if known.any():
-        known &= graph.channel_table.records["state"][rows] & OVERLAY == 0
-    ours = np.flatnonzero(_same_chain(graph, chains) & ~known)
-    _ids, first = np.unique(ids[ours], return_index=True)
-    return ours[first]
+def apply_updates(graph: Graph, updates: Updates, newer: Rows, offsets: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Apply those of `newest`, each with its place in the store; gives the places of those that they replace."""
+    at, fields = updates.abouts[newer], updates.fields[newer]
+    records = graph.direction_table.records
+    replaced = records["offset"][at]
+    for name in _COPIED:
+        records[name][at] = fields[name]
+    records["offset"][at] = offsets
+    ids = graph.channel_table.records["short_channel_id"][at >> 1]
+    graph.changes.many_updated(zip(ids.tolist(), (at & 1).tolist(), strict=True), len(at))
+    graph.version += 1
+    there: NDArray[np.uint64] = replaced[replaced != 0]
+    return there
+
+
+def apply_nodes(graph: Graph, nodes: Nodes, newer: Rows, offsets: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Apply those of `newest`, each with its place in the store; gives the places of those that they replace."""
+    at = nodes.abouts[newer]
+    records = graph.node_table.records
+    replaced = records["offset"][at]
+    records["offset"][at] = offsets
+    records["timestamp"][at] = nodes.timestamps[newer]
+    records["features_bytes"][at] = nodes.features[newer]
+    records["rgb_color"][at] = nodes.fields["rgb_color"][newer]
+    records["state"][at] = 0
+    graph.keep_texts(at.tolist(), _texts(nodes.raw, nodes.starts[newer], nodes.features[newer], nodes.addresses[newer]))
+    there: NDArray[np.uint64] = replaced[replaced != 0]
+    return there
 
 
 def _ends(graph: Graph, pairs: NDArray[np.uint8]) -> Rows:
@@ -177,62 +320,6 @@ def _ends(graph: Graph, pairs: NDArray[np.uint8]) -> Rows:
     counts = np.bincount(ends, minlength=graph.node_table.used).astype(np.int32)
     graph.node_table.records["channels"][: graph.node_table.used] += counts
     return ends.reshape(-1, 2)
-
-
-def _updates(graph: Graph, raw: NDArray[np.uint8], batch: Batch) -> int:
-    whole = _within(batch.updates, len(raw), _SIGNED_AT + _UPDATE.itemsize)
-    starts = batch.updates[whole, 0]
-    fields = _gather(raw, starts + _SIGNED_AT, _UPDATE.itemsize).view(_UPDATE)[:, 0]
-    rows = graph.rows_of(fields["short_channel_id"].astype(np.uint64))
-    places = 2 * rows + (fields["channel_flags"] & 1)
-    records = graph.direction_table.records
-    known = np.flatnonzero((rows >= 0) & _same_chain(graph, fields["chain_hash"]))
-    # Of an overlay's channel nobody knows who may sign for it.
-    known = known[graph.channel_table.records["state"][rows[known]] & OVERLAY == 0]
-    known = known[fields["timestamp"][known] > records["timestamp"][places[known]]]
-    # The newest of each direction comes last; of equally new ones the first.
-    order = known[np.lexsort((-known, fields["timestamp"][known], places[known]))]
-    last = np.ones(len(order), bool)
-    last[:-1] = places[order][1:] != places[order][:-1]
-    chosen = order[last]
-    at = places[chosen]
-    for name in _COPIED:
-        records[name][at] = fields[name][chosen]
-    records["offset"][at] = _offsets(starts[chosen], batch.base)
-    ids = graph.channel_table.records["short_channel_id"][at >> 1]
-    graph.changes.many_updated(zip(ids.tolist(), (at & 1).tolist(), strict=True), len(at))
-    return len(at)
-
-
-def _nodes(graph: Graph, raw: NDArray[np.uint8], batch: Batch) -> int:
-    least = _SIGNED_AT + 2 + _NODE.itemsize
-    starts, lengths = batch.nodes[_within(batch.nodes, len(raw), least)].T
-    features = _u16(raw, starts + _SIGNED_AT)
-    fits = lengths >= least + features
-    starts, lengths, features = starts[fits], lengths[fits], features[fits]
-    fields = _gather(raw, starts + _SIGNED_AT + 2 + features, _NODE.itemsize).view(_NODE)[:, 0]
-    addresses = fields["addresses_bytes"].astype(np.int64)
-    found = map(graph.node_rows.get, fields["node_id"].tolist())
-    rows = np.array([-1 if row is None else row for row in found], np.int64)
-    timestamps = fields["timestamp"].astype(np.int64)
-    known = np.flatnonzero((rows >= 0) & (lengths >= least + features + addresses))
-    nodes = graph.node_table.records[rows[known]]
-    newer = (timestamps[known] > nodes["timestamp"]) | (nodes["state"] & OVERLAY != 0)
-    known = known[newer & (nodes["channels"] != nodes["overlay_channels"])]
-    # The newest of each node comes last; of equally new ones the first.
-    order = known[np.lexsort((-known, timestamps[known], rows[known]))]
-    last = np.ones(len(order), bool)
-    last[:-1] = rows[order][1:] != rows[order][:-1]
-    chosen = order[last]
-    at = rows[chosen]
-    records = graph.node_table.records
-    records["offset"][at] = _offsets(starts[chosen], batch.base)
-    records["timestamp"][at] = timestamps[chosen]
-    records["features_bytes"][at] = features[chosen]
-    records["rgb_color"][at] = fields["rgb_color"][chosen]
-    records["state"][at] = 0
-    graph.keep_texts(at.tolist(), _texts(raw, starts[chosen], features[chosen], addresses[chosen]))
-    return len(at)
 
 
 def _texts(raw: NDArray[np.uint8], starts: Rows, features: Rows, addresses: Rows) -> Iterator[bytes]:
@@ -246,11 +333,10 @@ def _texts(raw: NDArray[np.uint8], starts: Rows, features: Rows, addresses: Rows
         yield b"".join((view[begin:middle], alias, view[alias_end:end]))
 
 
-def _within(spans: Spans, end: int, least: int) -> NDArray[np.bool_]:
+def _within(spans: Spans, end: int, least: int) -> Rows:
     """Which spans lie in the buffer and have at least so many bytes."""
     starts, lengths = spans.T
-    inside: NDArray[np.bool_] = (starts >= 0) & (lengths >= least) & (starts + lengths <= end)
-    return inside
+    return np.flatnonzero((starts >= 0) & (lengths >= least) & (starts + lengths <= end))
 
 
 def _gather(raw: NDArray[np.uint8], starts: Rows, size: int) -> NDArray[np.uint8]:
@@ -270,5 +356,8 @@ def _same_chain(graph: Graph, chains: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return same
 
 
-def _offsets(starts: Rows, base: int | None) -> NDArray[np.uint64]:
-    return np.zeros(len(starts), np.uint64) if base is None else (starts + base).astype(np.uint64)
+def _offsets(found: Read, chosen: Rows, batch: Batch) -> NDArray[np.uint64]:
+    """Where the records of those that were chosen stand in the store."""
+    if batch.base is None:
+        return np.zeros(len(chosen), np.uint64)
+    return (found.starts[chosen] + batch.base).astype(np.uint64)
