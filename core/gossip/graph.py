@@ -70,9 +70,9 @@ class Graph:
         self.channel_count = 0
         self.checked_count = 0
         self.overlay_count = 0
-        self._texts: list[bytes] = []
+        self.texts: list[bytes] = []
         """A node's features, alias and addresses, one after the other, by row."""
-        self._features: dict[int, bytes] = {}
+        self.features: dict[int, bytes] = {}
         """A channel's features by row, where it has any: hardly one does."""
         self._interned: dict[bytes, bytes] = {}
         self._dying: dict[int, int] = {}
@@ -349,7 +349,7 @@ class Graph:
 
     def features(self) -> tuple[dict[int, bytes], list[bytes]]:
         """Copies, by row: of channels those that have any, of nodes the texts that begin with them."""
-        return self._features.copy(), self._texts.copy()
+        return self.features.copy(), self.texts.copy()
 
     def take_changes(self) -> GraphChanged | None:
         """What changed since the last call."""
@@ -371,7 +371,7 @@ class Graph:
         row = self.node_table.take()
         if row == len(self.node_ids):
             self.node_ids.append(node_id)
-            self._texts.append(b"")
+            self.texts.append(b"")
         else:
             self.node_ids[row] = node_id
         self.node_rows[node_id] = row
@@ -390,7 +390,7 @@ class Graph:
             return
         if len(self._interned) < _MAX_INTERNED:
             features = self._interned.setdefault(features, features)
-        self._features[row] = self._interned.get(features, features)
+        self.features[row] = self._interned.get(features, features)
 
     def keep_node(
         self, row: int, timestamp: int, color: bytes, texts: tuple[bytes, bytes, bytes], offset: int, *, state: int = 0
@@ -399,12 +399,12 @@ class Graph:
         record = self.node_table.records[row]
         record["offset"], record["timestamp"], record["features_bytes"] = offset, timestamp, len(texts[0])
         record["rgb_color"], record["state"] = tuple(color), state
-        self._texts[row] = b"".join(texts)
+        self.texts[row] = b"".join(texts)
 
     def keep_texts(self, rows: list[int], texts: Iterable[bytes]) -> None:
         """Features, alias and addresses of nodes whose records were filled."""
         for row, text in zip(rows, texts, strict=True):
-            self._texts[row] = text
+            self.texts[row] = text
         self.changes.many_nodes([self.node_ids[row] for row in rows])
 
     def _remove_rows(self, rows: list[int]) -> Removal:
@@ -422,7 +422,7 @@ class Graph:
             self.checked_count -= bool(state & CHECKED)
             self.channel_table.give_back(row)
             directions[2 * row : 2 * row + 2] = _NO_UPDATE
-            self._features.pop(row, None)
+            self.features.pop(row, None)
             self._dying.pop(row, None)
             overlay = bool(state & OVERLAY)
             self.overlay_count -= overlay
@@ -444,7 +444,7 @@ class Graph:
         node_id = self.node_ids[row]
         gone.append(node_id)
         del self.node_rows[node_id]
-        self.node_ids[row] = self._texts[row] = b""
+        self.node_ids[row] = self.texts[row] = b""
         self.node_table.give_back(row)
         self.changes.node(node_id)
 
@@ -460,7 +460,7 @@ class Graph:
             node_id_1=self.node_ids[node_1],
             node_id_2=self.node_ids[node_2],
             capacity_sat=capacity_sat or None,
-            features=self._features.get(row, b""),
+            features=self.features.get(row, b""),
             trust=Trust.OVERLAY if state & OVERLAY else signed,
             dying=bool(state & DYING),
             offset=offset,
@@ -479,7 +479,7 @@ class Graph:
         record = self.node_table.records[row]
         announced = None
         if record["timestamp"]:
-            texts, features = self._texts[row], int(record["features_bytes"])
+            texts, features = self.texts[row], int(record["features_bytes"])
             announced = Announced(
                 timestamp=int(record["timestamp"]),
                 rgb_color=record["rgb_color"].tobytes(),
