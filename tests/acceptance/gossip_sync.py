@@ -96,6 +96,8 @@ class Sync:
         """`listchannels` and `listnodes`, a row a line, sorted; notes the program's memory."""
         found = {method: await listed(program, method) for method in ("listchannels", "listnodes")}
         self.facts[f"{name}: peak memory, MiB"] = peak_mib(program.pid)
+        children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+        self.facts[f"{name}: peak memory of each worker, MiB"] = [peak_mib(int(child)) for child in children]
         return found
 
 
@@ -267,7 +269,7 @@ async def listed(program: InstalledLeyden, method: str) -> list[str]:
 
 
 def peak_mib(pid: int) -> float:
-    """The most memory that the process ever had, without its workers."""
+    """The most memory that the process ever had."""
     status = Path(f"/proc/{pid}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
     return round(int(line.split()[1]) / 1024, 1)
