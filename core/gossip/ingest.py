@@ -25,13 +25,17 @@ from core.gossip.limits import (
     FURTHEST_AHEAD_S,
     LIARS,
     LIES_A_PEER,
+    LONGEST_RECORD,
     OLDEST_UPDATE_S,
     UNCHECKED,
     UNCHECKED_A_LIAR,
     UNCHECKED_A_PEER,
+    UNCHECKED_A_PEER_IN_A_CROWD,
     UNVERIFIED,
     UNVERIFIED_A_PEER,
     UNVERIFIED_A_PEER_IN_A_CROWD,
+    UPDATES_A_PERIOD,
+    UPDATES_PERIOD_S,
 )
 from core.gossip.peer import Peer
 from core.gossip.seen import Seen
@@ -96,12 +100,19 @@ class Ingest:
         """Channels that never were on the chain, by who brought them, less those that were; the latest liars."""
         self.is_refuted: Callable[[ChannelAnnouncement], bool] = lambda _announcement: False
         """Whether the chain has told already that it does not hold this one."""
+        self.highest_block: int | None = None
+        """Channels of later blocks are not taken: the chain has none. None: it is not known where it ends."""
+        self._replaced: Counter[int | bytes] = Counter()
+        """How often each direction and each node replaced what it said, in the running period."""
+        self._period_ends = 0.0
         kept.gone = self._gone
 
     # -- hearing
 
     def hear(self, peer: Peer, message: bytes) -> None:
         """A record from a peer; dropped, or in the queue. BOLT 1: one that does not decode ends the connection."""
+        if len(message) > LONGEST_RECORD:
+            return
         try:
             heard = self._screened(peer, message)
         except WireError:
@@ -168,6 +179,8 @@ class Ingest:
             return None
         if self.is_refuted(value):
             return None
+        if self.highest_block is not None and value.short_channel_id.block > self.highest_block:
+            return None
         if value.node_id_1 >= value.node_id_2:
             peer.refuse_gossip("channel_announcement: node ids are not in order")
             return None
@@ -180,6 +193,8 @@ class Ingest:
             return None
         verdict, scid = self._graph.update_verdict(value), int(value.short_channel_id)
         if verdict is Verdict.NEWS:
+            if self._is_too_often(value):
+                return None
             channel = self._graph.channel(scid)
             signer = self._graph.source_of(scid, value.direction)
             return _Heard(peer, message, value, signer, channel is not None and channel.trust is Trust.CHECKED)
@@ -195,13 +210,29 @@ class Ingest:
             return None
         verdict = self._graph.node_verdict(value)
         if verdict is Verdict.NEWS or (verdict is Verdict.UNKNOWN and self._announced):
-            return _Heard(peer, message, value)
+            return None if self._is_too_often(value) else _Heard(peer, message, value)
         return None
+
+    def _is_too_often(self, value: ChannelUpdate | NodeAnnouncement) -> bool:
+        """Counted when it is taken, so that forgeries use up nobody's share."""
+        if self._replaced and self._clock.monotonic() >= self._period_ends:
+            self._replaced.clear()
+        return self._replaced[_about(value)] >= UPDATES_A_PERIOD if self._replaced else False
+
+    def _note_replaced(self, value: Announcement) -> None:
+        if isinstance(value, ChannelAnnouncement):
+            return
+        if not self._replaced:
+            self._period_ends = self._clock.monotonic() + UPDATES_PERIOD_S
+        self._replaced[_about(value)] += 1
 
     def _has_room(self, peer: Peer) -> bool:
         """Until the chain is asked, a channel costs whoever makes it up no more than four signatures."""
-        room = UNCHECKED_A_LIAR if peer.peer_id in self._lies else UNCHECKED_A_PEER
-        return self._graph.unchecked_count < UNCHECKED and self._unchecked[peer.peer_id] < room
+        unchecked = self._graph.unchecked_count
+        room = UNCHECKED_A_PEER if unchecked < UNCHECKED_A_PEER else UNCHECKED_A_PEER_IN_A_CROWD
+        if peer.peer_id in self._lies:
+            room = UNCHECKED_A_LIAR
+        return unchecked < UNCHECKED and self._unchecked[peer.peer_id] < room
 
     def _forget_source(self, scid: int) -> bytes | None:
         source = self._brought.pop(scid, None)
@@ -259,6 +290,8 @@ class Ingest:
         for heard, done in zip(news, applied, strict=True):
             if done.verdict is Verdict.NEWS:
                 taken.append(Taken(heard.message, heard.value, heard.peer.peer_id))
+                if done.replaces:
+                    self._note_replaced(heard.value)
                 if isinstance(heard.value, ChannelAnnouncement):
                     self._unchecked[heard.peer.peer_id] += 1
                     self._brought[int(heard.value.short_channel_id)] = heard.peer.peer_id
@@ -291,3 +324,8 @@ class Ingest:
         for peer in [peer for peer in self._held if self._waiting[peer] <= self._room // 2]:
             self._held.discard(peer)
             peer.hold_for_gossip(False)
+
+
+def _about(value: ChannelUpdate | NodeAnnouncement) -> int | bytes:
+    """Which direction of which channel, or which node."""
+    return 2 * int(value.short_channel_id) + value.direction if isinstance(value, ChannelUpdate) else value.node_id

@@ -40,11 +40,28 @@ UNVERIFIED = 8_192
 """The same of all peers, a few megabytes; beyond it each may have no more than the next number."""
 UNVERIFIED_A_PEER_IN_A_CROWD = 64
 
+LONGEST_RECORD = 2_048
+"""Bytes of an announcement or update that is looked at. The longest of mainnet have some hundreds; LDK keeps none with
+more than 1,024 beyond what it knows. At BOLT 1's 65,535 a peer's share of channels would be 5 GB of disk and, with what
+their nodes say, as much memory."""
+UPDATES_A_PERIOD = 10
+UPDATES_PERIOD_S = 600.0
+"""How often one direction of a channel, or one node, may replace what it said: the newest is all that counts, and each
+one is stored here and passed on by everybody (LND: one a minute, ten at once). What is more is asked for later."""
+
 UNCHECKED_A_PEER = 80_000
 """Channels that one peer may bring while the chain is not asked: anybody can sign any number of them. A whole network
 and half of another."""
 UNCHECKED = 120_000
-"""The same in all, overlay included."""
+"""The same in all."""
+UNCHECKED_A_PEER_IN_A_CROWD = 256
+"""What each may bring once there are `UNCHECKED_A_PEER` of them in all: the rest is room for many, and not for who
+comes first."""
+BLOCKS_AHEAD = 12
+"""How far above our tip a channel's block may be: others tell of it once it is six deep, and we may be behind. Nobody
+asks the chain about what is further, so it would take up room for ever."""
+TIP_OF_TODAY_S = 24 * 3600
+"""A tip older than this is that of a chain still being read, and says nothing of where the chain ends."""
 LIES_A_PEER = 64
 """Channels that the chain never held, more than were right, that one peer may bring before it is warned and closed on.
 Some may stand in its graph by no fault of its own."""
