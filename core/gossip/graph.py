@@ -70,9 +70,9 @@ class Graph:
         self.channel_count = 0
         self.checked_count = 0
         self.overlay_count = 0
-        self.texts: list[bytes] = []
+        self.node_texts: list[bytes] = []
         """A node's features, alias and addresses, one after the other, by row."""
-        self.features: dict[int, bytes] = {}
+        self.channel_features: dict[int, bytes] = {}
         """A channel's features by row, where it has any: hardly one does."""
         self._interned: dict[bytes, bytes] = {}
         self._dying: dict[int, int] = {}
@@ -102,13 +102,16 @@ class Graph:
         return Verdict.NEWS if row is None or overlay else Verdict.KNOWN
 
     def update_verdict(self, update: ChannelUpdate) -> Verdict:
-        """BOLT 7: no newer than what we have, or of an unknown channel, is ignored."""
+        """BOLT 7: no newer than what we have, of an unknown channel, or of a spent one that stays on, is ignored."""
         if update.chain_hash != self.chain_hash:
             return Verdict.FOREIGN
         row = self.row_of(int(update.short_channel_id))
         # Of an overlay's channel nobody knows who may sign for it.
-        if row is None or self.channel_table.records["state"][row] & OVERLAY:
+        state = 0 if row is None else self.channel_table.records["state"][row]
+        if row is None or state & OVERLAY:
             return Verdict.UNKNOWN
+        if state & DYING and not update.disabled:
+            return Verdict.KNOWN
         known = int(self.direction_table.records["timestamp"][2 * row + update.direction])
         return Verdict.NEWS if update.timestamp > known else Verdict.KNOWN
 
@@ -349,7 +352,7 @@ class Graph:
 
     def features(self) -> tuple[dict[int, bytes], list[bytes]]:
         """Copies, by row: of channels those that have any, of nodes the texts that begin with them."""
-        return self.features.copy(), self.texts.copy()
+        return self.channel_features.copy(), self.node_texts.copy()
 
     def take_changes(self) -> GraphChanged | None:
         """What changed since the last call."""
@@ -371,7 +374,7 @@ class Graph:
         row = self.node_table.take()
         if row == len(self.node_ids):
             self.node_ids.append(node_id)
-            self.texts.append(b"")
+            self.node_texts.append(b"")
         else:
             self.node_ids[row] = node_id
         self.node_rows[node_id] = row
@@ -390,7 +393,7 @@ class Graph:
             return
         if len(self._interned) < _MAX_INTERNED:
             features = self._interned.setdefault(features, features)
-        self.features[row] = self._interned.get(features, features)
+        self.channel_features[row] = self._interned.get(features, features)
 
     def keep_node(
         self, row: int, timestamp: int, color: bytes, texts: tuple[bytes, bytes, bytes], offset: int, *, state: int = 0
@@ -399,12 +402,12 @@ class Graph:
         record = self.node_table.records[row]
         record["offset"], record["timestamp"], record["features_bytes"] = offset, timestamp, len(texts[0])
         record["rgb_color"], record["state"] = tuple(color), state
-        self.texts[row] = b"".join(texts)
+        self.node_texts[row] = b"".join(texts)
 
     def keep_texts(self, rows: list[int], texts: Iterable[bytes]) -> None:
         """Features, alias and addresses of nodes whose records were filled."""
         for row, text in zip(rows, texts, strict=True):
-            self.texts[row] = text
+            self.node_texts[row] = text
         self.changes.many_nodes([self.node_ids[row] for row in rows])
 
     def _remove_rows(self, rows: list[int]) -> Removal:
@@ -422,7 +425,7 @@ class Graph:
             self.checked_count -= bool(state & CHECKED)
             self.channel_table.give_back(row)
             directions[2 * row : 2 * row + 2] = _NO_UPDATE
-            self.features.pop(row, None)
+            self.channel_features.pop(row, None)
             self._dying.pop(row, None)
             overlay = bool(state & OVERLAY)
             self.overlay_count -= overlay
@@ -444,7 +447,7 @@ class Graph:
         node_id = self.node_ids[row]
         gone.append(node_id)
         del self.node_rows[node_id]
-        self.node_ids[row] = self.texts[row] = b""
+        self.node_ids[row] = self.node_texts[row] = b""
         self.node_table.give_back(row)
         self.changes.node(node_id)
 
@@ -460,7 +463,7 @@ class Graph:
             node_id_1=self.node_ids[node_1],
             node_id_2=self.node_ids[node_2],
             capacity_sat=capacity_sat or None,
-            features=self.features.get(row, b""),
+            features=self.channel_features.get(row, b""),
             trust=Trust.OVERLAY if state & OVERLAY else signed,
             dying=bool(state & DYING),
             offset=offset,
@@ -479,7 +482,7 @@ class Graph:
         record = self.node_table.records[row]
         announced = None
         if record["timestamp"]:
-            texts, features = self.texts[row], int(record["features_bytes"])
+            texts, features = self.node_texts[row], int(record["features_bytes"])
             announced = Announced(
                 timestamp=int(record["timestamp"]),
                 rgb_color=record["rgb_color"].tobytes(),
