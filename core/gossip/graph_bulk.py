@@ -6,14 +6,14 @@ whole store is fed in `slices`, with a turn of the loop between them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.gossip.columns import CHECKED, LIVE, OVERLAY, Rows
+from core.gossip.columns import CHECKED, DYING, LIVE, OVERLAY, Rows
 from core.gossip.graph import Graph
 from core.gossip.graph_values import Verdict
 
@@ -183,6 +183,12 @@ class Nodes(Read):
     """Of `_NODE`."""
 
 
+def joined(messages: Sequence[bytes]) -> tuple[NDArray[np.uint8], Spans]:
+    """One buffer with all of them, and where each stands in it."""
+    lengths = np.fromiter(map(len, messages), np.int64, len(messages))
+    return np.frombuffer(b"".join(messages), np.uint8), np.stack([lengths.cumsum() - lengths, lengths], axis=1)
+
+
 def read_channels(graph: Graph, raw: NDArray[np.uint8], spans: Spans) -> Channels:
     """Announcements of channels as they stand in `raw`."""
     numbers = _within(spans, len(raw), _FEATURES_AT + 2 + _ENDS + _KEYS)
@@ -212,8 +218,10 @@ def read_updates(graph: Graph, raw: NDArray[np.uint8], spans: Spans) -> Updates:
     verdicts = np.full(len(rows), UNKNOWN)
     there = np.flatnonzero(rows >= 0)
     # Of an overlay's channel nobody knows who may sign for it.
-    there = there[graph.channel_table.records["state"][rows[there]] & OVERLAY == 0]
+    states = graph.channel_table.records["state"][rows[there]]
+    there, states = there[states & OVERLAY == 0], states[states & OVERLAY == 0]
     newer = fields["timestamp"][there] > graph.direction_table.records["timestamp"][places[there]]
+    newer &= (states & DYING == 0) | (fields["channel_flags"][there] & 2 != 0)  # BOLT 7, as in `update_verdict`
     verdicts[there] = np.where(newer, NEWS, KNOWN)
     verdicts[~_same_chain(graph, fields["chain_hash"])] = FOREIGN
     return Updates(raw, numbers, starts, verdicts, places, fields["timestamp"].astype(np.int64), fields)
@@ -283,33 +291,32 @@ def add_channels(
 
 
 def apply_updates(graph: Graph, updates: Updates, newer: Rows, offsets: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Apply those of `newest`, each with its place in the store; gives the places of those that they replace."""
+    """Apply those of `newest`, each with its place in the store; gives the places of what they replace, 0 for nothing."""
     at, fields = updates.abouts[newer], updates.fields[newer]
     records = graph.direction_table.records
-    replaced = records["offset"][at]
+    replaced: NDArray[np.uint64] = records["offset"][at]
     for name in _COPIED:
         records[name][at] = fields[name]
     records["offset"][at] = offsets
     ids = graph.channel_table.records["short_channel_id"][at >> 1]
     graph.changes.many_updated(zip(ids.tolist(), (at & 1).tolist(), strict=True), len(at))
     graph.version += 1
-    there: NDArray[np.uint64] = replaced[replaced != 0]
-    return there
+    return replaced
 
 
 def apply_nodes(graph: Graph, nodes: Nodes, newer: Rows, offsets: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Apply those of `newest`, each with its place in the store; gives the places of those that they replace."""
+    """Apply those of `newest`, each with its place in the store; gives the places of what they replace, 0 for nothing."""
     at = nodes.abouts[newer]
     records = graph.node_table.records
-    replaced = records["offset"][at]
+    replaced: NDArray[np.uint64] = records["offset"][at]
     records["offset"][at] = offsets
     records["timestamp"][at] = nodes.timestamps[newer]
     records["features_bytes"][at] = nodes.features[newer]
     records["rgb_color"][at] = nodes.fields["rgb_color"][newer]
     records["state"][at] = 0
+    graph.version += 1  # their features tell who may be routed through them
     graph.keep_texts(at.tolist(), _texts(nodes.raw, nodes.starts[newer], nodes.features[newer], nodes.addresses[newer]))
-    there: NDArray[np.uint64] = replaced[replaced != 0]
-    return there
+    return replaced
 
 
 def _ends(graph: Graph, pairs: NDArray[np.uint8]) -> Rows:

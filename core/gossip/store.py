@@ -74,6 +74,11 @@ class GossipStore:
         return str(self.report)
 
     @property
+    def path(self) -> Path | None:
+        """None: nothing is kept."""
+        return self._path
+
+    @property
     def counts(self) -> StoreCounts:
         """As the file was found."""
         return self.report.counts
@@ -135,15 +140,17 @@ class GossipStore:
                 part = wanted[first : first + _SLICE]
                 self._state.deleted += await self._do(_mark_deleted, part)
 
-    async def mark_dying(self, offset: int) -> None:
-        """Mark a channel's announcement; `channel_dying` says since when. Raises ProfileUnusable, StoreDamaged."""
+    async def mark_dying(self, offsets: Sequence[int]) -> None:
+        """Mark what tells of a channel; `channel_dying` says until when. Raises ProfileUnusable, StoreDamaged."""
         async with self._lock:
-            await self._do(StoreFile.mark, offset, FLAG_DYING)
+            for offset in offsets:
+                await self._do(StoreFile.mark, offset, FLAG_DYING)
 
-    async def mark_living(self, offset: int) -> None:
+    async def mark_living(self, offsets: Sequence[int]) -> None:
         """Take `mark_dying` back. Raises ProfileUnusable, StoreDamaged."""
         async with self._lock:
-            await self._do(StoreFile.unmark, offset, FLAG_DYING)
+            for offset in offsets:
+                await self._do(StoreFile.unmark, offset, FLAG_DYING)
 
     async def set_amounts(self, amounts: Sequence[tuple[int, int]]) -> None:
         """Tell the capacity in sat of channels whose announcements are at these offsets; 0: it is not known any more.

@@ -37,7 +37,7 @@ PRIVATE_CHANNEL = 4104
 ENDED = 4105
 """The last record of a file that was compacted: how long the new one is (u64), its id."""
 CHANNEL_DYING = 4106
-"""The funding output was spent: short channel id (u64), height (u32)."""
+"""The funding output was spent: short channel id (u64), and the height (u32) at which the channel is forgotten."""
 STORE_ID = 4107
 """32 random bytes, the first record."""
 STORE_ID_BYTES = 32
@@ -100,9 +100,9 @@ def delete_channel(short_channel_id: int) -> bytes:
     return struct.pack(">HQ", DELETE_CHANNEL, short_channel_id)
 
 
-def channel_dying(short_channel_id: int, height: int) -> bytes:
-    """`height` is that of the block that spent the funding output."""
-    return struct.pack(">HQI", CHANNEL_DYING, short_channel_id, height)
+def channel_dying(short_channel_id: int, deadline: int) -> bytes:
+    """`deadline` is the height at which the channel is forgotten, as Core Lightning has it."""
+    return struct.pack(">HQI", CHANNEL_DYING, short_channel_id, deadline)
 
 
 def store_id(identity: bytes) -> bytes:

@@ -207,6 +207,16 @@ def test_a_dying_channel_goes_72_blocks_later_unless_its_block_does(graph: Graph
     assert len(graph) == 1
 
 
+def test_of_a_dying_channel_only_that_it_is_disabled_is_news(graph: Graph) -> None:
+    """BOLT 7: once the output is spent, updates are ignored unless they say so."""
+    add(graph, 1, 10, 20)
+    graph.mark_dying(int(scid(1)), 1000)
+    assert graph.update_verdict(update(1, 0, timestamp=NOW + 1)) is Verdict.KNOWN
+    assert graph.update_channel(update(1, 0, timestamp=NOW + 1, disabled=True)).verdict is Verdict.NEWS
+    graph.mark_living(int(scid(1)))
+    assert graph.update_channel(update(1, 1, timestamp=NOW + 1)).verdict is Verdict.NEWS
+
+
 def test_channels_between_blocks_are_ascending_whatever_their_order_of_coming(graph: Graph) -> None:
     for number in (5, 1, 9, 3, 7):
         announce(graph, number, 10, 20)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.gossip import store as gossip_store
 from core.gossip.store import GossipStore, open_gossip_store
 from core.gossip.store_format import (
     CHANNEL_ANNOUNCEMENT,
@@ -58,7 +59,10 @@ async def test_the_first_record_makes_the_file_with_an_id_of_its_own(path: Path)
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-async def test_what_was_appended_is_read_by_offset_and_at_the_next_start(path: Path) -> None:
+async def test_what_was_appended_is_read_by_offset_and_at_the_next_start(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gossip_store, "LOADED_BYTES", 64 * 1024)
     records = network(1, 300)
     store = await open_gossip_store(path)
     offsets = await store.append(records[:700]) + await store.append(records[700:])
@@ -96,7 +100,7 @@ async def test_a_deleted_channel_takes_its_amount_along(path: Path) -> None:
 async def test_a_dying_channel_is_marked_and_stays(path: Path) -> None:
     store = await open_gossip_store(path)
     (offset, *_) = await store.append([(announcement(1), 5), (channel_amount(9), 0), (channel_dying(1, 800_000), 0)])
-    await store.mark_dying(offset)
+    await store.mark_dying([offset])
     await store.aclose()
     assert walked(path.read_bytes())[1] == (FLAG_COMPLETED | FLAG_DYING, announcement(1))
     assert (await open_gossip_store(path)).counts.channels == 1
