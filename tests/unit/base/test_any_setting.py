@@ -21,7 +21,9 @@ LIKELY = st.sampled_from(
     ["", "0", "1", "true", "/", "~", "~nobody-here/x", "127.0.0.1:9735", "[::1]:0", "/\udcff", "é"]
 )
 TEXTS = LIKELY | SYSTEM_TEXT | st.text("0123456789.:[]/%,-", max_size=30)
-file_of_this_test = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+file_of_this_test = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None
+)
 
 
 def read(folder: Path, content: bytes) -> Settings | None:
@@ -57,6 +59,7 @@ def test_any_value_of_a_setting_is_taken_or_refused(
     read(tmp_path, content.encode(errors="surrogatepass"))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(NAMES), TEXTS)
 @example("bind", "/\udcff")
 @example("bind", "/\ud800")
@@ -68,6 +71,7 @@ def test_any_environment_is_taken_or_refused(name: str, text: str) -> None:
     assert found.origin(name) == "env"
 
 
+@settings(deadline=None)
 @given(st.sampled_from(NAMES), TEXTS)
 def test_any_argument_is_taken_or_ends_the_program_in_words(name: str, text: str) -> None:
     flag = next(setting for setting in SETTINGS if setting.name == name).kind == "flag"

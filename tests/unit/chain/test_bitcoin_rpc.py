@@ -128,21 +128,23 @@ async def known_login() -> Login:
     return Login("leyden", PASSWORD)
 
 
-async def open_source(server: Core, bus: EventBus | None = None, clock: ManualClock | None = None) -> BitcoinRpcSource:
+async def open_source(
+    server: Core, bus: EventBus | None = None, clock: ManualClock | None = None, *, timeout_s: float = 30.0
+) -> BitcoinRpcSource:
     return await BitcoinRpcSource.open(
         RpcServer("127.0.0.1", server.port),
         known_login,
         REGTEST,
         bus or EventBus(),
         clock or ManualClock(),
-        timeout_s=0.3,
+        timeout_s=timeout_s,
     )
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[tuple[Core, BitcoinRpcSource]]:
+async def opened(*, timeout_s: float = 30.0) -> AsyncIterator[tuple[Core, BitcoinRpcSource]]:
     async with core() as server:
-        source = await open_source(server)
+        source = await open_source(server, timeout_s=timeout_s)
         try:
             yield server, source
         finally:
@@ -327,11 +329,11 @@ async def test_a_transaction_is_refused_in_the_servers_words_and_another_id_is_a
 
 
 async def test_a_stalling_server_and_a_dead_one() -> None:
-    async with opened() as (server, source):
+    async with opened(timeout_s=1.0) as (server, source):
         server.silent.set()
         with pytest.raises(ServerStalled) as caught:
             await source.tip()
-        assert caught.value.timeout_s == 0.3
+        assert caught.value.timeout_s == 1.0
     with pytest.raises(ServerUnreachable) as dead:
         await open_source(server)
     assert dead.value.reason.endswith(": Connection refused"), "the system's words and no library's"
