@@ -105,6 +105,15 @@ async def read_store(path: Path, progress: Progress) -> tuple[StoreReport, Store
     return await finish(asyncio.to_thread(walk.settle))
 
 
+async def look_at_store(path: Path) -> tuple[StoreReport, StoreIndex] | None:
+    """What `read_store` would give; None where it would mend anything. Changes nothing. Raises ProfileUnusable."""
+    walk = _Walk(path)
+    done = 0
+    while read := await asyncio.to_thread(walk.step, done):
+        done += read
+    return await asyncio.to_thread(walk.unhurt)
+
+
 class _Walk:
     """Over one file; blocks."""
 
@@ -125,6 +134,16 @@ class _Walk:
     def _take(self, batch: Batch) -> None:
         self._audit.add(batch)
         self._columns.append(StoreIndex.of(batch))
+
+    def unhurt(self) -> tuple[StoreReport, StoreIndex] | None:
+        """What `settle` gives when there is nothing to mend."""
+        walker, index = self._walker, StoreIndex.joined(self._columns)
+        if walker.version is None or walker.problem or walker.repairs or walker.end != walker.size:
+            return None
+        verdict = self._audit.verdict(index, all_read=walker.all_read)
+        if any(map(len, (verdict.restored, verdict.buried, verdict.orphaned))):
+            return None
+        return StoreReport(index.counts(walker.end), walker.version), index.only(index.live)
 
     def settle(self) -> tuple[StoreReport, StoreIndex]:
         """Mend the file, or set it aside."""
