@@ -84,20 +84,25 @@ class Sync:
                     await asyncio.sleep(_PAUSE_S)
         except TimeoutError:
             self.bad.append(f"{what}: not within {self.wait_s:.0f} s")
-        self.facts[f"{what}, s"] = round(time.monotonic() - began, 1)
+        self.fact(f"{what}, s", round(time.monotonic() - began, 1))
+
+    def fact(self, what: str, found: object) -> None:
+        """Into the report, and printed at once: a run at full size takes minutes."""
+        self.facts[what] = found
+        print(f"{what}: {found}", flush=True)
 
     def compare(self, what: str, one: list[str], other: list[str]) -> None:
         different = set(one) ^ set(other)
-        self.facts[f"{what}: rows"] = [len(one), len(other)]
+        self.fact(f"{what}: rows", [len(one), len(other)])
         if one != other:
             self.bad.append(f"{what}: {len(different)} rows differ: {sorted(different)[:2]}")
 
     async def listings(self, name: str, program: InstalledLeyden) -> dict[str, list[str]]:
         """`listchannels` and `listnodes`, a row a line, sorted; notes the program's memory."""
         found = {method: await listed(program, method) for method in ("listchannels", "listnodes")}
-        self.facts[f"{name}: peak memory, MiB"] = peak_mib(program.pid)
+        self.fact(f"{name}: peak memory, MiB", peak_mib(program.pid))
         children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
-        self.facts[f"{name}: peak memory of each worker, MiB"] = [peak_mib(int(child)) for child in children]
+        self.fact(f"{name}: peak memory of each worker, MiB", [peak_mib(int(child)) for child in children])
         return found
 
 
@@ -107,7 +112,7 @@ async def syncs(folder: Path, channels: int, ldk_channels: int, seed: int, wait_
         sync = Sync(folder, bcoin, wait_s or 120.0 + channels * _WAIT_A_CHANNEL_S)
         began = time.monotonic()
         funded = await fund_on_bcoin(bcoin, seed, channels, now_s=TODAY)
-        sync.facts["funding, s"] = round(time.monotonic() - began, 1)
+        sync.fact("funding, s", round(time.monotonic() - began, 1))
         await _between_programs(sync, funded)
         await _with_ldk(sync, _first(funded.network, min(ldk_channels, channels)))
     command = f"python -m tests.acceptance.gossip_sync --channels {channels} --ldk-channels {ldk_channels}"
@@ -132,7 +137,7 @@ async def _between_programs(sync: Sync, funded: FundedNetwork) -> None:
 
 
 async def _with_ldk(sync: Sync, network: Network) -> None:
-    sync.facts["channels of ldk"] = len(network.channel_announcements)
+    sync.fact("channels of ldk", len(network.channel_announcements))
     (sync.folder / "ldk").mkdir()
     async with (
         await sync.program("c") as source,
@@ -168,7 +173,7 @@ async def _imported(sync: Sync, name: str, program: InstalledLeyden, network: Ne
     await store.aclose()
     began = time.monotonic()
     await asyncio.wait_for(request(program, "importgossipstore", path=str(path)), sync.wait_s)
-    sync.facts[f"{name}: imported, s"] = round(time.monotonic() - began, 1)
+    sync.fact(f"{name}: imported, s", round(time.monotonic() - began, 1))
     await sync.timed(f"{name}: imported and checked against the chain", lambda: _as(program, network), began)
 
 
