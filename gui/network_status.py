@@ -51,7 +51,7 @@ def sync_words(standing: Standing) -> str:
     if standing.asking:
         return tr("A peer is telling what it knows of the whole network.")
     if not standing.streaming:
-        return tr("Nobody tells news: connect to a peer, or import a graph.")
+        return tr("No peer tells news: connect to one that knows the network, or import a graph.")
     if standing.streaming == 1:
         return tr("1 peer tells what is new.")
     return tr("{n} peers tell what is new.", n=standing.streaming)

@@ -60,6 +60,15 @@ def alias_text(alias: bytes) -> str:
     return line
 
 
+def shortened(name: str, limit: int) -> str:
+    """The beginning of an `alias_text`, which may have what is no printable text by itself: emoji stay whole."""
+    isolated = name.startswith(_ISOLATE)
+    text = name.removeprefix(_ISOLATE).removesuffix(_END_ISOLATE)
+    if len(text) > limit:
+        text = text[:limit].rstrip(_JOINER) + "…"
+    return f"{_ISOLATE}{text}{_END_ISOLATE}" if isolated else text
+
+
 def _harmless(character: str, before: str) -> str:
     if unicodedata.category(character) == "Zs":
         return " "

@@ -22,7 +22,8 @@ from PySide6.QtWidgets import QWidget
 
 from gui.graph.layer import Layer, LayerPainting, View, radii
 from gui.graph.neighbourhood import Array, Neighbourhood
-from gui.phrases import bounded, tr
+from gui.peer_names import shortened
+from gui.phrases import tr
 from gui.theme import SPACE_INSIDE, SPACE_PAGE, Role, Size, Theme
 
 _SLICE_MS = 8
@@ -247,11 +248,9 @@ class Canvas(QWidget):
         sizes = self._radii(around)
         if self._chosen > 0:  # the centre's lines are nearly all there are
             own = np.flatnonzero((around.first == self._chosen) | (around.second == self._chosen))[-_LIT_LINES:]
-            ends = np.concatenate([self._places[around.first[own]], self._places[around.second[own]]])
-            points = self._view.points(ends).reshape(2, -1, 2)
             painter.setPen(QPen(self._theme.color(Role.TEXT), 1.4))
-            segments = np.concatenate([points[0], points[1]], axis=1).tolist()
-            painter.drawLines([QLineF(*segment) for segment in segments])
+            segments = self._between_dots(around.first[own], around.second[own], sizes)
+            painter.drawLines([QLineF(*segment) for segment in segments.tolist()])
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for number, role, away, width in (
             (0, Role.TEXT, 3.0, 1.4),
@@ -261,6 +260,16 @@ class Canvas(QWidget):
             if number >= 0:
                 painter.setPen(QPen(self._theme.color(role), width))
                 painter.drawEllipse(QPointF(*self._point(number)), sizes[number] + away, sizes[number] + away)
+
+    def _between_dots(self, first: Array, second: Array, sizes: Array) -> Array:
+        """Lines between those nodes, from the edge of one's dot to that of the other; none where dots touch."""
+        begin, end = self._view.points(self._places[first]), self._view.points(self._places[second])
+        length = np.hypot(*(end - begin).T)
+        apart = length > sizes[first] + sizes[second]
+        begin, end, length, first, second = (part[apart] for part in (begin, end, length, first, second))
+        along = (end - begin) / length[:, None]
+        segments: Array = np.hstack([begin + along * sizes[first, None], end - along * sizes[second, None]])
+        return segments
 
     def _paint_labels(self, painter: QPainter, around: Neighbourhood) -> None:
         painter.setFont(self._theme.font(Size.CAPTION))
@@ -309,7 +318,7 @@ class Canvas(QWidget):
 
     def _name(self, number: int) -> str:
         if number not in self._names and self._around is not None:
-            self._names[number] = bounded(self._name_of(self._around.ids[number]), _LABEL_CHARACTERS)
+            self._names[number] = shortened(self._name_of(self._around.ids[number]), _LABEL_CHARACTERS)
         return self._names.get(number, "")
 
     def _describe(self) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PySide6.QtCore import QEvent, QLineF, QObject, QSize
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from gui.graph.layer import line_pen
 from gui.graph.neighbourhood import Neighbourhood, Standing
-from gui.graph.strokes import CONNECTION_CLASS, pieces
+from gui.graph.strokes import CONNECTION_CLASS, dash_counts, pieces
 from gui.phrases import tr
 from gui.theme import SPACE_RELATED, Size, Theme
 from gui.widgets.basics import label, row
@@ -27,8 +28,9 @@ class _Sample(QWidget):
     ) -> None:
         super().__init__()
         self._theme, self._class, self._faded = theme, capacity_class, faded
-        self._pieces = pieces(standing, disabled=disabled)
         self.setFixedSize(QSize(theme.em(_SAMPLE_EM[0]), theme.em(_SAMPLE_EM[1])))
+        (count,) = dash_counts(standing, np.array([self.width()]), disabled=disabled).tolist()
+        self._pieces = pieces(standing, disabled=disabled, count=count)
         theme.changed.connect(self.update)
 
     def paintEvent(self, _event: QPaintEvent) -> None:

@@ -11,11 +11,14 @@ from gui.graph.neighbourhood import Array, Neighbourhood, Standing
 
 CONNECTION_CLASS = -1
 _WHOLE = ((0.0, 1.0),)
-_GAP = ((0.0, 0.4), (0.6, 1.0))
-"""Of a line that nobody checked: open in the middle."""
-_STUBS = ((0.0, 0.22), (0.78, 1.0))
-"""Of a line that nobody signed: hardly more than its ends."""
-_DASHES = tuple((start / 10, (start + 1) / 10) for start in range(0, 10, 2))
+_UNCHECKED_DASHES = (14.0, 0.7)
+"""Of a line that nobody checked: pixels from one dash to the next, and how much of that is drawn."""
+_OVERLAY_DASHES = (9.0, 0.25)
+"""Of a line that nobody signed: dots."""
+_DISABLED_DASHES = (8.0, 0.5)
+_DASHES_MAX, _DASHES_MAX_OF_MANY = 14, 4
+"""Longer lines have longer dashes: each is painted by itself, and thousands of lines shall not take a second."""
+_MANY_LINES = 500
 _OUTSIDE_PX = 2.0
 
 
@@ -31,13 +34,32 @@ class Strokes:
     """x1, y1, x2 and y2, in device-independent pixels."""
 
 
-def pieces(standing: Standing, *, disabled: bool) -> tuple[tuple[float, float], ...]:
-    """Which parts of a line are drawn: from where to where, of 1."""
+def pieces(standing: Standing, *, disabled: bool, count: int) -> tuple[tuple[float, float], ...]:
+    """Which parts of a line are drawn: from where to where, of 1. Where it is broken, into `count`, from end to end."""
+    dashes = _dashes(standing, disabled=disabled)
+    if dashes is None:
+        return _WHOLE
+    drawn = dashes[1]
+    step = 1 / (count - 1 + drawn)
+    return tuple((number * step, (number + drawn) * step) for number in range(count))
+
+
+def dash_counts(standing: Standing, lengths: Array, *, disabled: bool, many: bool = False) -> Array:
+    """Into how many dashes lines of so many pixels are broken; `many` when there are so many that few must do."""
+    dashes = _dashes(standing, disabled=disabled)
+    if dashes is None:
+        return np.ones(len(lengths), np.int64)
+    counts = np.rint(lengths / dashes[0]).astype(np.int64)
+    return np.clip(counts, 2, _DASHES_MAX_OF_MANY if many else _DASHES_MAX)
+
+
+def _dashes(standing: Standing, *, disabled: bool) -> tuple[float, float] | None:
+    """None for a whole line."""
     if standing is Standing.OVERLAY:
-        return _STUBS
+        return _OVERLAY_DASHES
     if disabled:
-        return _DASHES
-    return _GAP if standing is Standing.UNCHECKED else _WHOLE
+        return _DISABLED_DASHES
+    return _UNCHECKED_DASHES if standing is Standing.UNCHECKED else None
 
 
 def strokes(around: Neighbourhood, points: Array, width: float, height: float) -> Iterator[Strokes]:
@@ -62,6 +84,10 @@ def _segments(around: Neighbourhood, first: Array, second: Array, alike: Array) 
             if not chosen.any():
                 continue
             begin, along = first[chosen], (second - first)[chosen]
-            for start, end in pieces(standing, disabled=disabled):
-                found.append(np.concatenate([begin + along * start, begin + along * end], axis=1))
+            many = len(around.first) > _MANY_LINES
+            counts = dash_counts(standing, np.hypot(*along.T), disabled=disabled, many=many)
+            for count in np.unique(counts).tolist():
+                own = counts == count
+                for start, end in pieces(standing, disabled=disabled, count=count):
+                    found.append(np.concatenate([begin[own] + along[own] * start, begin[own] + along[own] * end], 1))
     return np.concatenate(found)

@@ -32,7 +32,7 @@ from gui.graph.picture import Picture, Wanted, make_picture
 from gui.graph.results import Results
 from gui.network_status import sync_words
 from gui.peer_names import alias_text, announced_by, peer_name
-from gui.phrases import bounded, tr
+from gui.phrases import tr
 from gui.tasks import TasksClosed
 from gui.theme import ICON_SMALL, SPACE_GROUP, SPACE_INSIDE, SPACE_PAGE, SPACE_RELATED, Role, Size, Theme
 from gui.widgets.basics import Elided, EmptyState, label
@@ -238,7 +238,7 @@ class GraphView(QWidget):
 
     def _line_of(self, node_id: bytes) -> str:
         said = announced_by(self._node, node_id)
-        alias = bounded(alias_text(said.alias), 40) if said is not None else ""
+        alias = alias_text(said.alias) if said is not None else ""
         return f"{alias}\n{short_id(node_id)}" if alias else short_id(node_id)
 
     def _show_centres(self) -> None:
@@ -248,7 +248,7 @@ class GraphView(QWidget):
             peers = self._node.peers.peers()[:_PEERS_OFFERED]
             offered += [(peer.node_id, tr("Peer {name}", name=peer_name(self._node, peer.node_id))) for peer in peers]
         if self._centre not in dict(offered):
-            offered.append((self._centre, bounded(self._name_of(self._centre), 40)))
+            offered.append((self._centre, self._name_of(self._centre)))
         if offered == [(self.centres.itemData(at), self.centres.itemText(at)) for at in range(self.centres.count())]:
             self.centres.setCurrentIndex([node_id for node_id, _text in offered].index(self._centre))
             return
@@ -276,9 +276,13 @@ class GraphView(QWidget):
             self.empty.show_case(tr("Your node is not running."), tr("Start node"), start)
         elif not self._counts.channels and alone:
             self.empty.show_case(
-                tr("Your node has heard of no channel yet. Connect to a peer: it tells what it knows of the network."),
+                tr(
+                    "Your node has heard of no channel yet. Connect to a peer: it tells what it knows of the network. "
+                    "Or take in the gossip_store of another node."
+                ),
                 tr("Connect…"),
                 self._actions[ActionId.CONNECT].trigger,
+                (tr("Import network graph…"), self._actions[ActionId.IMPORT_GRAPH].trigger),
             )
         else:
             self._stack.setCurrentWidget(self._picture)
@@ -318,14 +322,12 @@ class GraphView(QWidget):
         beside.setSpacing(SPACE_RELATED)
         beside.addWidget(self.results)
         beside.addWidget(self.details, 1)
-        side = QWidget()
-        side.setLayout(beside)
-        beside.setContentsMargins(0, 0, 0, 0)
+        beside.addStretch()  # keeps the results at the top while there are no details
         across = QHBoxLayout()
         across.setContentsMargins(0, 0, 0, 0)
         across.setSpacing(SPACE_RELATED)
         across.addWidget(self.canvas, 1)
-        across.addWidget(side)
+        across.addLayout(beside)
         facts = QHBoxLayout()
         facts.setSpacing(SPACE_GROUP)
         facts.addWidget(self.counts, 1)

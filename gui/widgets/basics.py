@@ -67,7 +67,7 @@ def row(*widgets: QWidget, spacing: int = SPACE_RELATED) -> QHBoxLayout:
 
 
 class Elided(QLabel):
-    """One line that gives way in the middle or at its end; the whole text is in the tooltip."""
+    """Lines that give way in the middle or at their ends, mostly one; the whole text is in the tooltip."""
 
     def __init__(self, theme: Theme, *, size: Size = Size.BODY, tone: str = "", fixed: bool = False) -> None:
         super().__init__()
@@ -91,7 +91,8 @@ class Elided(QLabel):
         self._elide()
 
     def _elide(self) -> None:
-        shown = QFontMetrics(self.font()).elidedText(self._whole, self._mode, self.width())
+        metrics = QFontMetrics(self.font())
+        shown = "\n".join(metrics.elidedText(line, self._mode, self.width()) for line in self._whole.split("\n"))
         self.setText(shown)
         self.setToolTip(plain_tooltip(self._hint or (self._whole if shown != self._whole else "")))
 
@@ -185,7 +186,7 @@ class CopyButton(QToolButton):
 
 
 class EmptyState(QWidget):
-    """One sentence, one action."""
+    """One sentence, and one or two actions."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -193,22 +194,41 @@ class EmptyState(QWidget):
         self._sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._act: Callable[[], object] = lambda: None
         self._button = button("", self._run, name="emptyAction")
+        self._other_act: Callable[[], object] = lambda: None
+        self._other = button("", self._run_other, name="emptyOtherAction")
+        buttons = row(self._button, self._other)
+        buttons.insertStretch(0, 1)
+        buttons.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setSpacing(SPACE_RELATED * 2)
         layout.addStretch(1)
         layout.addWidget(self._sentence)
-        layout.addWidget(self._button, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addLayout(buttons)
         layout.addStretch(1)
 
     def _run(self) -> None:
         self._act()
 
+    def _run_other(self) -> None:
+        self._other_act()
+
     @property
     def sentence(self) -> str:
         return self._sentence.text()
 
-    def show_case(self, sentence: str, action: str = "", act: Callable[[], object] | None = None) -> None:
+    def show_case(
+        self,
+        sentence: str,
+        action: str = "",
+        act: Callable[[], object] | None = None,
+        other: tuple[str, Callable[[], object]] | None = None,
+    ) -> None:
+        """`other` is a second thing that can be done, with its words."""
         self._sentence.setText(sentence)
+        self._other.setVisible(other is not None)
+        if other is not None:
+            self._other_act = other[1]
+            self._other.setText(other[0])
         self._button.setText(action)
         self._button.setVisible(act is not None)
         if act is not None:

@@ -155,6 +155,23 @@ def test_dots_have_the_announced_colour_where_they_are(canvas: Canvas, places: A
         assert all(abs(one - other) < 24 for one, other in zip(colour.getRgb()[:3], RED, strict=True))  # type: ignore[index]
 
 
+def test_lines_of_the_selected_node_end_where_dots_begin(canvas: Canvas, found: Neighbourhood, places: Array) -> None:
+    canvas.choose(1)
+    own = np.flatnonzero((found.first == 1) | (found.second == 1))
+    sizes = radii(found, canvas.view.scale)
+    segments = canvas._between_dots(found.first[own], found.second[own], sizes)
+    points = canvas.view.points(places)
+    assert len(segments)
+    for segment, line in zip(segments, own.tolist(), strict=True):
+        for end, number in ((segment[:2], found.first[line]), (segment[2:], found.second[line])):
+            assert np.hypot(*(end - points[number])) == pytest.approx(sizes[number], rel=1e-3)
+    closer = radii(found, canvas.view.scale) * 1000
+    assert not len(canvas._between_dots(found.first[own], found.second[own], closer))
+    other = int(found.first[own[0]] if found.second[own[0]] == 1 else found.second[own[0]])
+    colour = canvas.grab().toImage().pixelColor(at(canvas, places, other))
+    assert all(abs(one - said) < 24 for one, said in zip(colour.getRgb()[:3], RED, strict=True))  # type: ignore[index]
+
+
 def test_a_picture_that_was_painted_ahead_moves_with_the_view(canvas: Canvas, places: Array) -> None:
     canvas.pan(40, -30)
     assert not canvas.painted  # what is seen is the old layer, in its new place

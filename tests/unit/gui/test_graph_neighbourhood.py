@@ -18,7 +18,7 @@ from gui.graph import layout, neighbourhood
 from gui.graph.layout import lay_out
 from gui.graph.neighbourhood import Columns, Copied, Counts, Neighbourhood, Standing, around, best_connected
 from gui.graph.picture import Wanted, make_picture
-from gui.graph.strokes import CONNECTION_CLASS, pieces, strokes
+from gui.graph.strokes import CONNECTION_CLASS, dash_counts, pieces, strokes
 from tests.support.graphs_of_hubs import NOW, channel, hub, node_id
 
 CHAIN = NETWORKS["regtest"].chain_hash
@@ -243,10 +243,10 @@ def test_our_node_is_in_the_middle_once_it_has_anybody() -> None:
 
 def test_each_kind_of_line_has_a_shape_of_its_own(graph: Graph) -> None:
     shapes = [
-        pieces(Standing.CHECKED, disabled=False),
-        pieces(Standing.UNCHECKED, disabled=False),
-        pieces(Standing.OVERLAY, disabled=False),
-        pieces(Standing.CHECKED, disabled=True),
+        pieces(Standing.CHECKED, disabled=False, count=3),
+        pieces(Standing.UNCHECKED, disabled=False, count=3),
+        pieces(Standing.OVERLAY, disabled=False, count=3),
+        pieces(Standing.CHECKED, disabled=True, count=3),
     ]
     assert len(set(shapes)) == len(shapes)
     found = around(columns(graph), node_id(0), [(node_id(0), node_id(99))])
@@ -255,6 +255,27 @@ def test_each_kind_of_line_has_a_shape_of_its_own(graph: Graph) -> None:
     assert set(drawn) == {1, CONNECTION_CLASS}
     assert drawn[1].segments.tolist() == [[*points[found.first[1]], *points[found.second[1]]]]
     assert not drawn[1].faded
+
+
+@pytest.mark.parametrize(
+    ("standing", "disabled"), [(Standing.UNCHECKED, False), (Standing.OVERLAY, False), (Standing.CHECKED, True)]
+)
+@pytest.mark.parametrize("length", [1.0, 30.0, 100.0])
+def test_a_broken_line_reaches_from_end_to_end_and_has_no_hole_that_looks_like_its_end(
+    standing: Standing, disabled: bool, length: float
+) -> None:
+    (count,) = dash_counts(standing, np.array([length]), disabled=disabled).tolist()
+    ends = np.array(pieces(standing, disabled=disabled, count=count))
+    assert (ends[0, 0], ends[-1, 1]) == (0.0, pytest.approx(1.0))
+    holes = (ends[1:, 0] - ends[:-1, 1]) * length
+    assert (holes > 0).all()
+    assert holes.max() < 12
+
+
+def test_thousands_of_lines_are_broken_into_few_pieces_each() -> None:
+    lengths = np.array([5.0, 200.0, 10_000.0])
+    assert dash_counts(Standing.UNCHECKED, lengths, disabled=False, many=True).tolist() == [2, 4, 4]
+    assert dash_counts(Standing.CHECKED, lengths, disabled=False).tolist() == [1, 1, 1]
 
 
 def test_lines_out_of_sight_are_not_drawn(graph: Graph) -> None:

@@ -55,6 +55,8 @@ class Frame(QWidget):
         self.actions_table.bind(ActionId.START_NODE, node.activate)
         self.asked_to_connect = 0
         self.actions_table.bind(ActionId.CONNECT, self._connect)
+        self.asked_to_import = 0
+        self.actions_table.bind(ActionId.IMPORT_GRAPH, self._import)
         self.tasks = WindowTasks()
         self.graph = GraphView(node, self.tasks, self.bridge, theme, self.actions_table)  # type: ignore[arg-type]
         QVBoxLayout(self).addWidget(self.graph)
@@ -62,6 +64,9 @@ class Frame(QWidget):
 
     def _connect(self) -> None:
         self.asked_to_connect += 1
+
+    def _import(self) -> None:
+        self.asked_to_import += 1
 
 
 @pytest.fixture
@@ -107,6 +112,36 @@ async def test_without_channels_and_peers_it_says_what_to_do(frame: Frame, node:
     assert "no channel yet" in page.empty.sentence
     the_button(page, "emptyAction").click()
     assert frame.asked_to_connect == 1
+    the_button(page, "emptyOtherAction").click()
+    assert frame.asked_to_import == 1
+
+
+@pytest.mark.qt_loop
+async def test_results_of_a_search_stand_at_the_top_beside_the_picture_which_else_has_the_whole_width(
+    frame: Frame, node: FakeNode
+) -> None:
+    fill(node)
+    page = await shown(frame, node)
+    assert page.canvas.geometry().right() == page.counts.parentWidget().rect().right()
+    page.search.setText("acinq")
+    await until(page.results.isVisible)
+    await settled(page)
+    assert page.results.geometry().top() == page.canvas.geometry().top()
+
+
+@pytest.mark.qt_loop
+async def test_emoji_of_a_name_stay_whole_beside_its_dot_and_in_the_choice_of_centres(
+    frame: Frame, node: FakeNode
+) -> None:
+    fill(node)
+    jellyfish = "Medusa 🪼"  # newer than what Python 3.11 calls printable
+    node.announce(node_id(21), jellyfish.encode())
+    page = await shown(frame, node)
+    page.look_at(node_id(21))
+    await settled(page)
+    page.canvas.finish()
+    assert jellyfish in page.canvas.labels
+    assert page.centres.currentText() == jellyfish
 
 
 @pytest.mark.qt_loop
@@ -119,7 +154,7 @@ async def test_our_peers_and_whom_they_have_channels_with_are_drawn(frame: Frame
     assert page.counts.whole.startswith("7 nodes  ·  5 channels  ·  1 checked on the chain  ·  4 unchecked")
     assert page.freshness.text() == "no update heard yet"
     assert page.left_out.whole == ""
-    assert page.learning.text() == "Nobody tells news: connect to a peer, or import a graph."
+    assert page.learning.text() == "No peer tells news: connect to one that knows the network, or import a graph."
     page.canvas.finish()
     assert sorted(page.canvas.labels) == ["ACINQ", "acinq's friend", "your node"]
 

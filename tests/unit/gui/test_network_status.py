@@ -135,7 +135,7 @@ def test_the_panel_leads_to_the_import(
 @pytest.mark.parametrize(
     ("standing", "words"),
     [
-        (Standing(0, asking=False, unverified=0), "Nobody tells news"),
+        (Standing(0, asking=False, unverified=0), "No peer tells news"),
         (Standing(1, asking=False, unverified=0), "1 peer tells"),
         (Standing(5, asking=False, unverified=0), "5 peers tell"),
         (Standing(5, asking=True, unverified=0), "the whole network"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gui.peer_names import alias_text, announced_by, claimed
+from gui.peer_names import alias_text, announced_by, claimed, shortened
 from tests.support.fake_node import FakeNode, node_id
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "hostile_aliases.txt"
@@ -66,6 +66,22 @@ def test_any_bytes_are_one_harmless_line(alias: bytes) -> None:
 )
 def test_what_an_alias_becomes(alias: bytes, shown: str) -> None:
     assert alias_text(alias) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("ACINQ", "ACINQ"),
+        ("abcdefgh", "abcde…"),
+        ("🐈\u200d⬛🐈\u200d⬛", "🐈\u200d⬛🐈…"),
+        ("Libre🪽", "Libre…"),
+        ("🪼🪼", "🪼🪼"),
+        ("\u2068عقدة\u2069", "\u2068عقدة\u2069"),
+        ("\u2068عقدةعقدة\u2069", "\u2068عقدةع…\u2069"),
+    ],
+)
+def test_the_beginning_of_a_long_name(name: str, shown: str) -> None:
+    assert shortened(name, 5) == shown
 
 
 def test_a_claim_is_marked_as_one() -> None:
