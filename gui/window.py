@@ -138,6 +138,7 @@ class MainWindow(QMainWindow):
             return
         for dialog in self.findChildren(QDialog):
             dialog.reject()
+        self.status.network.panel.hide()  # a window of its own, with buttons
         self._put_away = self.actions()
         for action in self._put_away:
             self.removeAction(action)

@@ -17,7 +17,7 @@ from gui.actions import ActionId
 from gui.lock import AutoLock
 from gui.tasks import WindowTasks
 from gui.window import MainWindow
-from tests.support.fake_node import node_id
+from tests.support.fake_node import FakeNode, node_id
 
 pytestmark = pytest.mark.qt_loop
 
@@ -77,6 +77,19 @@ async def test_it_hides_the_views_the_menu_the_shortcuts_and_the_name(window: Ma
     assert window.windowTitle() == title
     assert window.menuBar().isVisible()
     assert window.actions()
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support")
+async def test_it_closes_the_panel_of_the_network_whose_buttons_would_still_work(
+    window: MainWindow, keys: FakeKeys, node: FakeNode
+) -> None:
+    node.run()
+    window.bridge.flush()
+    window.status.refresh()
+    window.status.network.open_panel()
+    assert window.status.network.panel.isVisible()
+    window.lock()
+    assert not window.status.network.panel.isVisible()
 
 
 async def test_a_wrong_passphrase_stays_locked_and_leaves_no_text(window: MainWindow, keys: FakeKeys) -> None:
