@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QDir
 from PySide6.QtWidgets import QDialog, QFileDialog, QVBoxLayout, QWidget
 
 from core.base.events import StepState
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
 
 _WIDTH_EM = 40
 _NAME = "gossip_store"
+
+
+def lightningd_folder(home: Path, network: str) -> Path | None:
+    """Where Core Lightning keeps its store of that network; None where there is none."""
+    folder = home / ".lightning" / network
+    with suppress(OSError):  # somebody else's, mostly
+        if (folder / _NAME).is_file():
+            return folder
+    return None
 
 
 def import_words(report: ImportReport) -> Words:
@@ -69,10 +80,10 @@ class NetworkImport(QDialog):
         self.cancel_button = button(self.tr("Cancel"), self.cancel, name="importCancel")
         self.close_button = button(self.tr("Close"), self.reject, name="importClose")
         lead = self.tr(
-            "Take in the file “gossip_store” of another node, such as Core Lightning's. It may be one that somebody "
-            "gave you: nothing in it is believed, every message is verified like gossip from a peer. The file is only "
-            "read."
-        )
+            "Take in the file “gossip_store” of another node, such as Core Lightning's in “~/.lightning/{network}”. It "
+            "may be one that somebody gave you: nothing in it is believed, every message is verified like gossip from "
+            "a peer. The file is only read."
+        ).format(network=node.network.name)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(SPACE_PAGE, SPACE_PAGE, SPACE_PAGE, SPACE_PAGE)
         layout.setSpacing(SPACE_GROUP)
@@ -105,6 +116,10 @@ class NetworkImport(QDialog):
         chooser = QFileDialog(self, self.tr("Choose a gossip_store"))
         chooser.setFileMode(QFileDialog.FileMode.ExistingFile)
         chooser.setNameFilters([f"{_NAME} ({_NAME} {_NAME}*)", self.tr("All files (*)")])
+        chooser.setFilter(chooser.filter() | QDir.Filter.Hidden)  # nodes keep theirs in hidden folders
+        likely = lightningd_folder(Path.home(), self._node.network.name)
+        if likely is not None:
+            chooser.setDirectory(str(likely))
         chooser.fileSelected.connect(lambda name: self.begin(Path(name)))
         chooser.finished.connect(chooser.deleteLater)
         chooser.open()

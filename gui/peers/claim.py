@@ -12,7 +12,7 @@ from gui.peer_names import claimed
 from gui.phrases import bounded, tr
 from gui.theme import SPACE_INSIDE, SPACE_RELATED, Size, Theme
 from gui.times import ago, exactly
-from gui.widgets.basics import label, paragraph
+from gui.widgets.basics import Elided, label, paragraph
 
 if TYPE_CHECKING:
     from core.gossip.graph_values import Announced, GraphNode
@@ -50,8 +50,7 @@ class ClaimBox(QWidget):
         self._node = node
         self._shown: tuple[GraphNode | None, bytes] | None = None
         self.alias = paragraph("", theme, size=Size.TABLE)
-        self.addresses = paragraph("", theme, size=Size.TABLE)
-        self.addresses.setFont(theme.font(Size.CAPTION, fixed=True))
+        self.addresses = Elided(theme, size=Size.CAPTION, fixed=True)
         self.facts = paragraph("", theme, size=Size.TABLE, tone="muted")
         self.features_head = label(tr("Features it announces"), theme, bold=True)
         self.features = paragraph("", theme, size=Size.TABLE)
@@ -70,8 +69,8 @@ class ClaimBox(QWidget):
     @property
     def text(self) -> str:
         """All that it says, a line each."""
-        parts = (self.alias, self.addresses, self.facts, self.features)
-        return "\n".join(part.text() for part in parts if part.text())
+        parts = (self.alias.text(), self.addresses.whole, self.facts.text(), self.features.text())
+        return "\n".join(filter(None, parts))
 
     def show_node(self, node_id: bytes, offered: bytes) -> None:
         """What is known of that peer, whose `init` had the features `offered`. Hidden when gossip has nothing."""
@@ -87,8 +86,8 @@ class ClaimBox(QWidget):
     def _fill(self, found: GraphNode, offered: bytes) -> None:
         announced = found.announced
         self.alias.setText(tr("no name") if announced is None else claimed(announced.alias) or tr("no name"))
-        self.addresses.setText("\n".join([] if announced is None else address_lines(announced)))
-        self.addresses.setVisible(bool(self.addresses.text()))
+        self.addresses.show_text("\n".join([] if announced is None else address_lines(announced)))
+        self.addresses.setVisible(bool(self.addresses.whole))
         other = announced is not None and bits(announced.features) != bits(offered)
         self.features.setText("\n".join(feature_lines(announced.features)) if announced is not None and other else "")
         for part in (self.features_head, self.features):

@@ -90,7 +90,7 @@ class NetworkPage(QWidget):
         words = tr(
             "Anybody can announce channels that are not there. A channel counts, and is passed on to other nodes, when "
             "its funding output was seen on the chain. Switched off, channels are shown and used as unchecked, and "
-            "none is passed on. Your Electrum server sees which outputs you ask for: those of all channels."
+            "none is passed on. An Electrum server sees which outputs you ask for: those of all channels."
         )
         layout.addWidget(paragraph(words, self._theme, size=Size.TABLE, tone="muted"))
         self._add_origin(CHECK_CHAIN, frame, layout, self.check_chain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pytestqt.qtbot import QtBot
 
+from core.bolt.address import Address, AddressKind
 from core.bolt.features import LEYDEN_FEATURES
 from gui.actions import ActionId
 from gui.peers.claim import ClaimBox
@@ -65,8 +66,22 @@ def test_long_lists_of_addresses_end(node: FakeNode, box: ClaimBox) -> None:
     node.channel(1, (PEER, node_id(12)))
     node.announce(PEER, b"many", addresses=[address(1, port) for port in range(1, 31)])
     box.show_node(PEER, LEYDEN_FEATURES)
-    assert len(box.addresses.text().split("\n")) == 21
-    assert box.addresses.text().endswith("and 10 more")
+    assert len(box.addresses.whole.split("\n")) == 21
+    assert box.addresses.whole.endswith("and 10 more")
+
+
+def test_a_long_address_gives_way_in_its_middle_and_is_whole_in_the_tooltip(node: FakeNode, box: ClaimBox) -> None:
+    onion = f"{'a' * 56}.onion"
+    node.channel(1, (PEER, node_id(12)))
+    node.announce(PEER, b"far", addresses=[address(1), Address(AddressKind.TORV3, onion, 9735)])
+    box.show_node(PEER, LEYDEN_FEATURES)
+    box.resize(200, 400)
+    box.show()
+    near, far = box.addresses.text().split("\n")
+    assert near == "203.0.113.1:9735"
+    assert "…" in far
+    assert far.endswith("9735")
+    assert f"{onion}:9735" in box.addresses.toolTip()
 
 
 def test_the_selected_peer_is_shown_anew_when_the_graph_tells(node: FakeNode, window: MainWindow) -> None:

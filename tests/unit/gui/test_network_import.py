@@ -6,14 +6,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeDatabase
+from PySide6.QtCore import QDir, QMimeDatabase
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from core.gossip.errors import VerificationFailed
 from core.gossip.importing import ImportReport
 from gui.actions import ActionId
-from gui.network_import import NetworkImport, import_words
+from gui.network_import import NetworkImport, import_words, lightningd_folder
 from gui.tasks import WindowTasks
 from gui.theme import Theme
 from gui.window import MainWindow
@@ -115,6 +115,23 @@ async def test_one_file_at_a_time_and_closing_does_not_end_it(node: FakeNode, di
     importing.set_result(REPORT)
     await _settle()
     assert dialog.notice.isVisible()
+
+
+async def test_the_chooser_begins_where_core_lightning_keeps_its_store(
+    dialog: NetworkImport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ".lightning" / "regtest"
+    folder.mkdir(parents=True)
+    assert lightningd_folder(tmp_path, "regtest") is None
+    (folder / "gossip_store").touch()
+    assert lightningd_folder(tmp_path, "bitcoin") is None
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    dialog.choose()
+    chooser = dialog.findChild(QFileDialog)
+    assert chooser is not None
+    assert chooser.directory().absolutePath() == str(folder)
+    assert chooser.filter() & QDir.Filter.Hidden
+    chooser.reject()
 
 
 async def test_the_menu_asks_for_a_file_without_holding_the_loop(node: FakeNode, window: MainWindow) -> None:
