@@ -68,6 +68,8 @@ class Gossip:
         """Told when there are new channels, of which the chain knows more."""
         self._passing_on = PassingOn(kept, self._recent)
         self.ingest = Ingest(kept, clock, self._taken)
+        self._turn = asyncio.Lock()
+        """Of those who are served."""
         self._serving: dict[Peer, Serving] = {}
         self._by_id: dict[bytes, Peer] = {}
         self._tasks: dict[Peer, asyncio.Task[None]] = {}
@@ -106,7 +108,7 @@ class Gossip:
         now, wall = self._clock.monotonic(), int(self._clock.time())
         if self._by_id.pop(peer.peer_id, None) is not None:  # the older one's questions are not answered here
             self._send(self._seeker.disconnected(peer.peer_id, now, wall))
-        self._serving[peer] = Serving(peer, self._graph, self._store, self._recent, self._clock)
+        self._serving[peer] = Serving(peer, self._graph, self._store, self._recent, self._clock, self._turn)
         self._by_id[peer.peer_id] = peer
         self._begin(peer)
         offered = bits(peer.features)

@@ -38,6 +38,7 @@ from core.gossip.limits import (
     BROADCAST_INTERVAL_S,
     ECHO_A_GENERATION,
     ECHO_GENERATIONS,
+    LOOKED_AT_BYTES,
     QUERIES_WAITING,
     RECENT,
     SERVED_AT_ONCE,
@@ -82,8 +83,12 @@ class Recent:
 class Serving:
     """What one peer is told. `run` does it."""
 
-    def __init__(self, peer: Peer, graph: Graph, store: GossipStore, recent: Recent, clock: Clock) -> None:
+    def __init__(
+        self, peer: Peer, graph: Graph, store: GossipStore, recent: Recent, clock: Clock, turn: asyncio.Lock
+    ) -> None:
+        """Who has `turn`, which all peers share, looks at some channels: all of them at once would hold the loop."""
         self._peer = peer
+        self._turn = turn
         self._graph = graph
         self._store = store
         self._recent = recent
@@ -146,12 +151,14 @@ class Serving:
         assert wanted is not None
         served: set[bytes] = set()
         for row in range(0, self._graph.channel_table.used, SERVED_AT_ONCE):
-            offsets: list[int] = []
-            for channel in self._rows(row):
-                updates = [one.offset for one in channel.policies if one and wanted.lets_through(one.timestamp)]
-                if updates:
-                    offsets += [channel.offset, *updates]
-                served |= {channel.node_id_1, channel.node_id_2}
+            async with self._turn:
+                offsets: list[int] = []
+                for channel in self._rows(row):
+                    updates = [one.offset for one in channel.policies if one and wanted.lets_through(one.timestamp)]
+                    if updates:
+                        offsets += [channel.offset, *updates]
+                    served |= {channel.node_id_1, channel.node_id_2}
+                await self._clock.sleep(0)
             await self._send_records(offsets)
             if self._dump or self._filter is not wanted:
                 return
@@ -200,17 +207,19 @@ class Serving:
         nodes: set[bytes] = set()
         for part in _parts(list(zip(query.short_channel_ids, flags, strict=True))):
             offsets: list[int] = []
-            for scid, wanted in part:
-                channel = self._graph.channel(scid)
-                if channel is None or not _may_be_told(channel):
-                    continue
-                if wanted & WANT_ANNOUNCEMENT:
-                    offsets.append(channel.offset)
-                for bit, policy in zip((WANT_UPDATE_1, WANT_UPDATE_2), channel.policies, strict=True):
-                    if wanted & bit and policy is not None:
-                        offsets.append(policy.offset)
-                nodes |= {channel.node_id_1} if wanted & WANT_NODE_1 else set()
-                nodes |= {channel.node_id_2} if wanted & WANT_NODE_2 else set()
+            async with self._turn:
+                for scid, wanted in part:
+                    channel = self._graph.channel(scid)
+                    if channel is None or not _may_be_told(channel):
+                        continue
+                    if wanted & WANT_ANNOUNCEMENT:
+                        offsets.append(channel.offset)
+                    for bit, policy in zip((WANT_UPDATE_1, WANT_UPDATE_2), channel.policies, strict=True):
+                        if wanted & bit and policy is not None:
+                            offsets.append(policy.offset)
+                    nodes |= {channel.node_id_1} if wanted & WANT_NODE_1 else set()
+                    nodes |= {channel.node_id_2} if wanted & WANT_NODE_2 else set()
+                await self._clock.sleep(0)
             await self._send_records(offsets, asked_for=True)
         await self._send_nodes(nodes)
         self._peer.send(ReplyShortChannelIdsEnd(query.chain_hash, True).encode())
@@ -243,15 +252,18 @@ class Serving:
         timestamps: list[Pair] = []
         checksums: list[Pair] = []
         for part in _parts(scids):
-            rows = self._graph.rows_of(np.array(part, np.uint64))
-            there = np.where(rows >= 0, rows, 0)
-            records = self._graph.direction_table.records[np.stack([2 * there, 2 * there + 1], axis=1)]
-            records[rows < 0] = 0  # it left the graph since it was listed
-            timestamps += map(tuple, records["timestamp"].tolist())
+            async with self._turn:
+                rows = self._graph.rows_of(np.array(part, np.uint64))
+                there = np.where(rows >= 0, rows, 0)
+                records = self._graph.direction_table.records[np.stack([2 * there, 2 * there + 1], axis=1)]
+                records[rows < 0] = 0  # it left the graph since it was listed
+                timestamps += map(tuple, records["timestamp"].tolist())
+                if sums:
+                    checksums += await self._checksums(records["offset"].ravel().tolist())
+                else:
+                    await self._clock.sleep(0)
             if sums:
-                checksums += await self._checksums(records["offset"].ravel().tolist())
-            else:
-                await self._clock.sleep(0)
+                await self._rest(len(part) * LOOKED_AT_BYTES)
         return tuple(timestamps), tuple(checksums)
 
     async def _checksums(self, offsets: list[int]) -> list[Pair]:
@@ -279,7 +291,7 @@ class Serving:
             if message and (asked_for or self._theirs.is_new(message)):
                 self._peer.send(message)
                 size += len(message)
-        await self._rest(size)
+        await self._rest(max(size, SERVED_AT_ONCE * LOOKED_AT_BYTES))
 
     async def _rest(self, size: int) -> None:
         """As long as one peer's share asks for, and until it has read."""

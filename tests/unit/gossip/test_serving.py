@@ -66,7 +66,8 @@ class Served:
         self.kept = kept
         self.clock = clock
         self.recent = Recent()
-        self.serving = Serving(self.peer, kept.graph, kept.store, self.recent, clock)
+        self.turn = asyncio.Lock()
+        self.serving = Serving(self.peer, kept.graph, kept.store, self.recent, clock, self.turn)
 
     async def all_sent(self, count: int) -> list[bytes]:
         """So many messages, and no more for a minute to come."""
