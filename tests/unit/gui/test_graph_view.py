@@ -127,6 +127,7 @@ async def test_results_of_a_search_stand_at_the_top_beside_the_picture_which_els
     await until(page.results.isVisible)
     await settled(page)
     assert page.results.geometry().top() == page.canvas.geometry().top()
+    assert page.canvas.height() > 2 * page.results.height()
 
 
 @pytest.mark.qt_loop
