@@ -116,8 +116,11 @@ class ChainCheck:
         """There may be something to ask."""
         self._there.set()
 
-    def is_refuted(self, announcement: ChannelAnnouncement) -> bool:
-        """Whether the chain has told already that it does not hold this channel with these keys."""
+    def is_refuted(self, message: bytes) -> bool:
+        """Whether the chain has told already that it does not hold the channel announced with these keys."""
+        if not self._refuted:
+            return False
+        announcement = ChannelAnnouncement.decode(message)
         return _key(int(announcement.short_channel_id), funding_script(announcement)) in self._refuted
 
     async def run(self) -> None:

@@ -133,6 +133,12 @@ class Graph:
             return None
         return self.node_ids[int(self.channel_table.records[("node_1", "node_2")[direction]][row])]
 
+    def signers(self, places: Rows) -> list[bytes]:
+        """The nodes whose keys sign the updates of these rows of directions."""
+        records = self.channel_table.records[places >> 1]
+        ends = np.where(places & 1, records["node_2"], records["node_1"])
+        return [self.node_ids[end] for end in ends.tolist()]
+
     # Messages
 
     def add_channel(

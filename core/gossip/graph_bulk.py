@@ -291,7 +291,7 @@ def add_channels(
 
 
 def apply_updates(graph: Graph, updates: Updates, newer: Rows, offsets: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Apply those of `newest`, each with its place in the store; gives the places of what they replace, 0 for nothing."""
+    """Apply those of `newest`, each with its place in the store; gives the places of what they replace, or 0."""
     at, fields = updates.abouts[newer], updates.fields[newer]
     records = graph.direction_table.records
     replaced: NDArray[np.uint64] = records["offset"][at]
@@ -305,7 +305,7 @@ def apply_updates(graph: Graph, updates: Updates, newer: Rows, offsets: NDArray[
 
 
 def apply_nodes(graph: Graph, nodes: Nodes, newer: Rows, offsets: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Apply those of `newest`, each with its place in the store; gives the places of what they replace, 0 for nothing."""
+    """Apply those of `newest`, each with its place in the store; gives the places of what they replace, or 0."""
     at = nodes.abouts[newer]
     records = graph.node_table.records
     replaced: NDArray[np.uint64] = records["offset"][at]

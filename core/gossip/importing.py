@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from core.base.clock import Clock
 from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
@@ -106,6 +107,11 @@ class StoreImporter:
             )
 
 
+class _Message(NamedTuple):
+    message: bytes
+    content: Announcement
+
+
 class _Import:
     """One file's messages, a batch after the other."""
 
@@ -117,12 +123,12 @@ class _Import:
 
     async def take(self, messages: Sequence[bytes]) -> None:
         """Channels first: updates and nodes are judged by them."""
-        found: dict[type, list[News]] = {kind: [] for kind in _KINDS.values()}
+        found: dict[type, list[_Message]] = {kind: [] for kind in _KINDS.values()}
         for first in range(0, len(messages), _SLICE):
             for message in messages[first : first + _SLICE]:
                 kind = _KINDS[int.from_bytes(message[:2], "big")]
                 try:
-                    found[kind].append(News(message, kind.decode(message)))
+                    found[kind].append(_Message(message, kind.decode(message)))
                 except WireError:
                     self.counts["refused"] += 1
             await self._clock.sleep(0)
@@ -130,16 +136,16 @@ class _Import:
         await self._take("updates", found[ChannelUpdate])
         await self._take("nodes", found[NodeAnnouncement])
 
-    async def _take(self, name: str, batch: Sequence[News]) -> None:
-        wanted = [news for news in batch if self._is_wanted(news.content)]
+    async def _take(self, name: str, batch: Sequence[_Message]) -> None:
+        wanted = [each for each in batch if self._is_wanted(each.content)]
         if name == "channels":
             room = max(0, UNCHECKED - self._kept.graph.unchecked_count)
             self.counts["passed over"] += len(wanted[room:])
             wanted = wanted[:room]
-        verdicts = await self._verifier.verify([self._record(news) for news in wanted])
-        genuine = [news for news, verdict in zip(wanted, verdicts, strict=True) if verdict]
+        verdicts = await self._verifier.verify([self._record(each) for each in wanted])
+        genuine = [each for each, verdict in zip(wanted, verdicts, strict=True) if verdict]
         self.counts["refused"] += len(wanted) - len(genuine)
-        for applied in await self._kept.take(genuine):
+        for applied in await self._kept.take([News(each.message) for each in genuine]):
             self._count(applied.verdict, name)
 
     def _is_wanted(self, content: Announcement) -> bool:
@@ -157,10 +163,10 @@ class _Import:
     def _count(self, verdict: Verdict, news: str) -> None:
         self.counts[{Verdict.NEWS: news, Verdict.KNOWN: "known"}.get(verdict, "passed over")] += 1
 
-    def _record(self, news: News) -> verify_frames.Record:
-        content = news.content
+    def _record(self, read: _Message) -> verify_frames.Record:
+        content = read.content
         if not isinstance(content, ChannelUpdate):
-            return news.message
+            return read.message
         signer = self._kept.graph.source_of(int(content.short_channel_id), content.direction)
         assert signer is not None, "it was wanted, so its channel is known"
-        return verify_frames.SignedBy(news.message, signer)
+        return verify_frames.SignedBy(read.message, signer)

@@ -1,8 +1,9 @@
 """Gossip as it comes in: screened, verified elsewhere, then kept.
 
-The cheapest question first: form, chain, age, whether it is news to the graph, whether it came before, whether there is
-room; signatures last. A new channel is unchecked, and bounded in number, until `chain_check` has asked the chain, so
-what follows it, its updates and its nodes, neither waits for the chain nor is lost.
+The cheapest question first: whether it came before; then, for many at once, form, chain, age, whether it is news to the
+graph and whether there is room; signatures last. One batch is screened while another is verified. A new channel is
+unchecked, and bounded in number, until `chain_check` has asked the chain, so what follows it, its updates and its
+nodes, neither waits for the chain nor is lost.
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from core.base.clock import Clock
-from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
+from core.bolt.gossip import POINT_BYTES, ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
 from core.bolt.wire import WireError
+from core.gossip.columns import CHECKED
 from core.gossip.errors import VerificationFailed
-from core.gossip.graph_values import Trust, Verdict
+from core.gossip.graph_bulk import NEWS, UNKNOWN, Read, joined, read_channels, read_updates
+from core.gossip.graph_values import Verdict
 from core.gossip.kept_graph import Announcement, KeptGraph, News
 from core.gossip.limits import (
     BATCH_TO_VERIFY,
+    BATCHES_UNDER_WAY,
     FURTHEST_AHEAD_S,
     LIARS,
     LIES_A_PEER,
@@ -44,6 +49,8 @@ from core.gossip.verify_frames import Verdict as Genuine
 
 _log = logging.getLogger(__name__)
 _RETRY_S = 1.0
+_DONT_FORWARD = 2
+_NAMES = {kind.TYPE: kind.__name__ for kind in (ChannelAnnouncement, ChannelUpdate, NodeAnnouncement)}
 
 
 class Verifies(Protocol):
@@ -53,21 +60,37 @@ class Verifies(Protocol):
         """VerificationFailed when it cannot be known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """A record that is in the graph and in the store now."""
 
     message: bytes
-    value: Announcement
     source: bytes
     """Id of the peer that brought it first."""
 
+    @property
+    def value(self) -> Announcement:
+        """Read anew each time."""
+        match self.message[0] << 8 | self.message[1]:
+            case ChannelAnnouncement.TYPE:
+                return ChannelAnnouncement.decode(self.message)
+            case ChannelUpdate.TYPE:
+                return ChannelUpdate.decode(self.message)
+            case _:
+                return NodeAnnouncement.decode(self.message)
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
+
+class _Told(NamedTuple):
     peer: Peer
     message: bytes
-    value: Announcement
+
+
+class _Heard(NamedTuple):
+    """What is worth a look at its signatures."""
+
+    peer: Peer
+    message: bytes
+    about: int | bytes
+    """The channel by its short channel id, its direction by twice that and the direction, or the node's id."""
     signer: bytes | None = None
     certain: bool = True
     """Whether a wrong signature is the peer's fault: the signer is nobody else's claim."""
@@ -75,6 +98,24 @@ class _Heard:
     @property
     def record(self) -> Record:
         return self.message if self.signer is None else SignedBy(self.message, self.signer)
+
+
+class _Claim(NamedTuple):
+    """An announcement without a verdict."""
+
+    heard: _Heard
+    ends: tuple[bytes, bytes]
+
+
+_Kinds = tuple[list[_Heard], list[_Heard], list[_Heard]]
+"""Channels, updates, nodes."""
+
+
+class _Batch(NamedTuple):
+    told: list[_Told]
+    kinds: _Kinds
+    """What of it is worth a look."""
+    verdicts: asyncio.Task[list[Genuine]]
 
 
 class Ingest:
@@ -86,11 +127,11 @@ class Ingest:
         self._clock = clock
         self._taken = taken
         self._seen = Seen()
-        self._queue: deque[_Heard] = deque()
+        self._queue: deque[_Told] = deque()
         self._there = asyncio.Event()
         self._waiting: Counter[Peer] = Counter()
         self._held: set[Peer] = set()
-        self._announced: dict[int, _Heard] = {}
+        self._announced: dict[int, _Claim] = {}
         """Announcements without a verdict by channel, the last one of each: their updates come right behind them."""
         self._unchecked: Counter[bytes] = Counter()
         """Channels brought by each peer of which the chain has not told. No more entries than such channels."""
@@ -98,7 +139,7 @@ class Ingest:
         """Who brought each of them."""
         self._lies: OrderedDict[bytes, int] = OrderedDict()
         """Channels that never were on the chain, by who brought them, less those that were; the latest liars."""
-        self.is_refuted: Callable[[ChannelAnnouncement], bool] = lambda _announcement: False
+        self.is_refuted: Callable[[bytes], bool] = lambda _announcement: False
         """Whether the chain has told already that it does not hold this one."""
         self.highest_block: int | None = None
         """Channels of later blocks are not taken: the chain has none. None: it is not known where it ends."""
@@ -110,19 +151,10 @@ class Ingest:
     # -- hearing
 
     def hear(self, peer: Peer, message: bytes) -> None:
-        """A record from a peer; dropped, or in the queue. BOLT 1: one that does not decode ends the connection."""
-        if len(message) > LONGEST_RECORD:
+        """A record from a peer; dropped, or in the queue."""
+        if len(message) > LONGEST_RECORD or not self._seen.add(message):
             return
-        try:
-            heard = self._screened(peer, message)
-        except WireError:
-            peer.malformed(message)
-            return
-        if heard is None or not self._seen.add(message):
-            return
-        if isinstance(heard.value, ChannelAnnouncement):
-            self._announced[int(heard.value.short_channel_id)] = heard
-        self._queue.append(heard)
+        self._queue.append(_Told(peer, message))
         self._waiting[peer] += 1
         if self._waiting[peer] >= self._room and peer not in self._held:
             self._held.add(peer)
@@ -164,75 +196,106 @@ class Ingest:
     def _room(self) -> int:
         return UNVERIFIED_A_PEER if len(self._queue) < UNVERIFIED else UNVERIFIED_A_PEER_IN_A_CROWD
 
-    def _screened(self, peer: Peer, message: bytes) -> _Heard | None:
-        match message[0] << 8 | message[1]:
-            case ChannelAnnouncement.TYPE:
-                return self._screened_channel(peer, message)
-            case ChannelUpdate.TYPE:
-                return self._screened_update(peer, message)
-            case _:
-                return self._screened_node(peer, message)
+    def _screened(self, batch: Sequence[_Told]) -> _Kinds:
+        """What is worth a look. BOLT 1: what does not decode ends the connection."""
+        told: dict[int, list[_Told]] = {kind: [] for kind in (ChannelAnnouncement.TYPE, ChannelUpdate.TYPE)}
+        others: list[_Told] = []
+        for one in batch:
+            told.get(one.message[0] << 8 | one.message[1], others).append(one)
+        # Channels first: the others are judged by them.
+        channels = self._screened_channels(told[ChannelAnnouncement.TYPE])
+        kinds = channels, self._screened_updates(told[ChannelUpdate.TYPE]), self._screened_nodes(others)
+        if sum(map(len, kinds)) < len(batch):
+            self._forget_others(batch, (one for kind in kinds for one in kind))
+        return kinds
 
-    def _screened_channel(self, peer: Peer, message: bytes) -> _Heard | None:
-        value = ChannelAnnouncement.decode(message)
-        if self._graph.channel_verdict(value) is not Verdict.NEWS or not self._has_room(peer):
-            return None
-        if self.is_refuted(value):
-            return None
-        if self.highest_block is not None and value.short_channel_id.block > self.highest_block:
-            return None
-        if value.node_id_1 >= value.node_id_2:
-            peer.refuse_gossip("channel_announcement: node ids are not in order")
-            return None
-        return _Heard(peer, message, value)
+    def _screened_channels(self, told: Sequence[_Told]) -> list[_Heard]:
+        read = read_channels(self._graph, *joined([one.message for one in told]))
+        _blame_malformed(told, read)
+        news = np.flatnonzero(read.verdicts == NEWS)
+        ids = np.ascontiguousarray(read.ends[news]).view(f"V{POINT_BYTES}").tolist()
+        claims: dict[bytes, _Claim] = {}
+        columns = read.numbers[news].tolist(), read.abouts[news].tolist(), ids
+        for number, scid, (node_id_1, node_id_2) in zip(*columns, strict=True):
+            peer, message = told[number]
+            if (self.highest_block is not None and scid >> 40 > self.highest_block) or self.is_refuted(message):
+                continue
+            if node_id_1 >= node_id_2:
+                peer.refuse_gossip("channel_announcement: node ids are not in order")
+                continue
+            claims[message] = _Claim(_Heard(peer, message, scid), (node_id_1, node_id_2))
+        heard = self._with_room(claim.heard for claim in claims.values())
+        for one in heard:
+            self._announced[int(one.about)] = claims[one.message]
+        return heard
 
-    def _screened_update(self, peer: Peer, message: bytes) -> _Heard | None:
-        value = ChannelUpdate.decode(message)
-        now = self._clock.time()
-        if not now - OLDEST_UPDATE_S <= value.timestamp <= now + FURTHEST_AHEAD_S or value.dont_forward:
-            return None
-        verdict, scid = self._graph.update_verdict(value), int(value.short_channel_id)
-        if verdict is Verdict.NEWS:
-            if self._is_too_often(value):
-                return None
-            channel = self._graph.channel(scid)
-            signer = self._graph.source_of(scid, value.direction)
-            return _Heard(peer, message, value, signer, channel is not None and channel.trust is Trust.CHECKED)
-        announced = self._announced.get(scid) if verdict is Verdict.UNKNOWN else None
-        if announced is None or not isinstance(announced.value, ChannelAnnouncement):
-            return None
-        ends = (announced.value.node_id_1, announced.value.node_id_2)
-        return _Heard(peer, message, value, ends[value.direction], announced.peer is peer)
+    def _screened_updates(self, told: Sequence[_Told]) -> list[_Heard]:
+        read, now = read_updates(self._graph, *joined([one.message for one in told])), self._clock.time()
+        _blame_malformed(told, read)
+        timely = (now - OLDEST_UPDATE_S <= read.timestamps) & (read.timestamps <= now + FURTHEST_AHEAD_S)
+        timely &= read.fields["message_flags"] & _DONT_FORWARD == 0
+        numbers, scids = read.numbers.tolist(), read.fields["short_channel_id"].tolist()
+        heard = []
+        news = np.flatnonzero(timely & (read.verdicts == NEWS))
+        places = read.abouts[news]
+        certain = self._graph.channel_table.records["state"][places >> 1] & CHECKED != 0
+        columns = news.tolist(), (places & 1).tolist(), self._graph.signers(places), certain.tolist()
+        for at, direction, signer, is_certain in zip(*columns, strict=True):
+            peer, message = told[numbers[at]]
+            about = 2 * scids[at] + direction
+            if not self._is_too_often(about):
+                heard.append(_Heard(peer, message, about, signer, is_certain))
+        for at in np.flatnonzero(timely & (read.verdicts == UNKNOWN)).tolist() if self._announced else ():
+            claim = self._announced.get(scids[at])
+            if claim is not None:
+                (peer, message), direction = told[numbers[at]], int(read.fields["channel_flags"][at] & 1)
+                own = claim.heard.peer is peer
+                heard.append(_Heard(peer, message, 2 * scids[at] + direction, claim.ends[direction], own))
+        return heard
 
-    def _screened_node(self, peer: Peer, message: bytes) -> _Heard | None:
-        value = NodeAnnouncement.decode(message)
-        if value.timestamp > self._clock.time() + FURTHEST_AHEAD_S:
-            return None
-        verdict = self._graph.node_verdict(value)
-        if verdict is Verdict.NEWS or (verdict is Verdict.UNKNOWN and self._announced):
-            return None if self._is_too_often(value) else _Heard(peer, message, value)
-        return None
+    def _screened_nodes(self, told: Sequence[_Told]) -> list[_Heard]:
+        heard = []
+        for peer, message in told:
+            try:
+                value = NodeAnnouncement.decode(message)
+            except WireError:
+                peer.malformed(message)
+                continue
+            if value.timestamp > self._clock.time() + FURTHEST_AHEAD_S or self._is_too_often(value.node_id):
+                continue
+            verdict = self._graph.node_verdict(value)
+            if verdict is Verdict.NEWS or (verdict is Verdict.UNKNOWN and self._announced):
+                heard.append(_Heard(peer, message, value.node_id))
+        return heard
 
-    def _is_too_often(self, value: ChannelUpdate | NodeAnnouncement) -> bool:
+    def _is_too_often(self, about: int | bytes) -> bool:
         """Counted when it is taken, so that forgeries use up nobody's share."""
         if self._replaced and self._clock.monotonic() >= self._period_ends:
             self._replaced.clear()
-        return self._replaced[_about(value)] >= UPDATES_A_PERIOD if self._replaced else False
+        return self._replaced[about] >= UPDATES_A_PERIOD if self._replaced else False
 
-    def _note_replaced(self, value: Announcement) -> None:
-        if isinstance(value, ChannelAnnouncement):
-            return
+    def _note_replaced(self, about: int | bytes) -> None:
         if not self._replaced:
             self._period_ends = self._clock.monotonic() + UPDATES_PERIOD_S
-        self._replaced[_about(value)] += 1
+        self._replaced[about] += 1
 
-    def _has_room(self, peer: Peer) -> bool:
-        """Until the chain is asked, a channel costs whoever makes it up no more than four signatures."""
-        unchecked = self._graph.unchecked_count
-        room = UNCHECKED_A_PEER if unchecked < UNCHECKED_A_PEER else UNCHECKED_A_PEER_IN_A_CROWD
-        if peer.peer_id in self._lies:
-            room = UNCHECKED_A_LIAR
-        return unchecked < UNCHECKED and self._unchecked[peer.peer_id] < room
+    def _with_room(self, channels: Iterable[_Heard]) -> list[_Heard]:
+        """Those that there is room for, each counted with those before it.
+
+        Until the chain is asked, a channel costs whoever makes it up no more than four signatures.
+        """
+        unchecked, brought, found = self._graph.unchecked_count, dict[bytes, int](), list[_Heard]()
+        for heard in channels:
+            peer_id = heard.peer.peer_id
+            room = UNCHECKED_A_PEER if unchecked < UNCHECKED_A_PEER else UNCHECKED_A_PEER_IN_A_CROWD
+            if peer_id in self._lies:
+                room = UNCHECKED_A_LIAR
+            count = brought.get(peer_id, 0)
+            if unchecked < UNCHECKED and self._unchecked[peer_id] + count < room:
+                found.append(heard)
+                brought[peer_id] = count + 1
+                unchecked += 1
+        return found
 
     def _forget_source(self, scid: int) -> bytes | None:
         source = self._brought.pop(scid, None)
@@ -251,81 +314,106 @@ class Ingest:
 
     async def run(self, verifier: Verifies) -> None:
         """Work until it is cancelled. Raises ProfileUnusable, StoreDamaged."""
-        while True:
-            await self._there.wait()
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_TO_VERIFY))]
-            if not self._queue:
-                self._there.clear()
-            try:
-                await self._work(batch, verifier)
-            except VerificationFailed as error:
-                _log.warning("%d gossip messages were dropped: %s", len(batch), error)
-                for heard in batch:
-                    self._seen.forget(heard.message)
-                await self._clock.sleep(_RETRY_S)
-            finally:
+        under_way: deque[_Batch] = deque()
+        try:
+            while True:
+                if not under_way:
+                    await self._there.wait()
+                while self._queue and len(under_way) < BATCHES_UNDER_WAY:
+                    under_way.append(self._begin(verifier))
+                if not self._queue:
+                    self._there.clear()
+                await self._end(under_way.popleft())
+        finally:
+            for batch in under_way:
+                batch.verdicts.cancel()
                 self._done(batch)
 
-    async def _work(self, batch: list[_Heard], verifier: Verifies) -> None:
-        verdicts = await verifier.verify([heard.record for heard in batch])
+    def _begin(self, verifier: Verifies) -> _Batch:
+        told = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_TO_VERIFY))]
+        kinds = self._screened(told)
+        records = [heard.record for kind in kinds for heard in kind]
+        return _Batch(told, kinds, asyncio.ensure_future(verifier.verify(records)))
+
+    async def _end(self, batch: _Batch) -> None:
+        try:
+            await self._work(batch, await batch.verdicts)
+        except VerificationFailed as error:
+            _log.warning("%d gossip messages were dropped: %s", len(batch.told), error)
+            for one in batch.told:
+                self._seen.forget(one.message)
+            await self._clock.sleep(_RETRY_S)
+        finally:
+            self._done(batch)
+
+    async def _work(self, batch: _Batch, verdicts: list[Genuine]) -> None:
+        found = iter(verdicts)
+        channels, updates, nodes = (self._genuine(kind, found) for kind in batch.kinds)
+        taken = await self._take(channels, self._with_room(channels))
+        for heard in taken:
+            self._unchecked[heard.peer.peer_id] += 1
+            self._brought[int(heard.about)] = heard.peer.peer_id
+        taken += await self._take(updates, self._still_signed(updates))
+        taken += await self._take(nodes, nodes)
+        if taken:
+            self._taken([Taken(heard.message, heard.peer.peer_id) for heard in taken])
+
+    def _genuine(self, kind: Sequence[_Heard], verdicts: Iterator[Genuine]) -> list[_Heard]:
         genuine: list[_Heard] = []
-        for heard, verdict in zip(batch, verdicts, strict=True):
-            if verdict:
+        for heard, verdict in zip(kind, verdicts, strict=False):  # the verdicts go on
+            if verdict is Genuine.VALID:
                 genuine.append(heard)
             elif heard.certain:
-                heard.peer.refuse_gossip(f"{type(heard.value).__name__}: {verdict.name.replace('_', ' ').lower()}")
+                name = _NAMES[heard.message[0] << 8 | heard.message[1]]
+                heard.peer.refuse_gossip(f"{name}: {verdict.name.replace('_', ' ').lower()}")
             else:
                 self._seen.forget(heard.message)
-        taken: list[Taken] = []
-        for kind in (ChannelAnnouncement, ChannelUpdate, NodeAnnouncement):
-            taken += await self._take([heard for heard in genuine if isinstance(heard.value, kind)])
-        if taken:
-            self._taken(taken)
+        return genuine
 
-    async def _take(self, genuine: list[_Heard]) -> list[Taken]:
-        """Have what is still news kept; gives that."""
-        news = [heard for heard in genuine if self._may_be_taken(heard)]
-        applied = await self._kept.take([News(heard.message, heard.value) for heard in news])
-        taken: list[Taken] = []
+    async def _take(self, genuine: Sequence[_Heard], news: Sequence[_Heard]) -> list[_Heard]:
+        """Have what is still news of the genuine kept; gives that."""
+        applied = await self._kept.take([News(heard.message) for heard in news])
+        taken: list[_Heard] = []
         for heard, done in zip(news, applied, strict=True):
             if done.verdict is Verdict.NEWS:
-                taken.append(Taken(heard.message, heard.value, heard.peer.peer_id))
+                taken.append(heard)
                 if done.replaces:
-                    self._note_replaced(heard.value)
-                if isinstance(heard.value, ChannelAnnouncement):
-                    self._unchecked[heard.peer.peer_id] += 1
-                    self._brought[int(heard.value.short_channel_id)] = heard.peer.peer_id
-            else:
-                self._seen.forget(heard.message)
+                    self._note_replaced(heard.about)
+        if len(taken) < len(genuine):
+            self._forget_others(genuine, taken)
         return taken
 
-    def _may_be_taken(self, heard: _Heard) -> bool:
-        """Asked again now that all before it is in the graph: others brought channels too, and a signer was a guess."""
-        value = heard.value
-        if isinstance(value, ChannelAnnouncement):
-            may = self._has_room(heard.peer)
-        elif isinstance(value, ChannelUpdate):
-            may = self._graph.source_of(int(value.short_channel_id), value.direction) == heard.signer
-        else:
-            may = True
-        if not may:
-            self._seen.forget(heard.message)
-        return may
+    def _still_signed(self, updates: Sequence[_Heard]) -> list[_Heard]:
+        """Asked again now that all before it is in the graph: the signer may have been a guess."""
+        abouts = [int(heard.about) for heard in updates]
+        rows = self._graph.rows_of(np.array([about >> 1 for about in abouts], np.uint64))
+        places = 2 * rows + np.array([about & 1 for about in abouts], np.int64)
+        there = np.flatnonzero(rows >= 0)
+        signers = zip(there.tolist(), self._graph.signers(places[there]), strict=True)
+        return [updates[at] for at, signer in signers if updates[at].signer == signer]
 
-    def _done(self, batch: list[_Heard]) -> None:
-        for heard in batch:
-            if isinstance(heard.value, ChannelAnnouncement):
-                scid = int(heard.value.short_channel_id)
-                if self._announced.get(scid) is heard:
-                    del self._announced[scid]
-            self._waiting[heard.peer] -= 1
-            if not self._waiting[heard.peer]:
-                del self._waiting[heard.peer]
+    def _forget_others(self, all_: Sequence[_Told | _Heard], but: Iterable[_Heard]) -> None:
+        """Let them come again."""
+        kept = {heard.message for heard in but}
+        for one in all_:
+            if one.message not in kept:
+                self._seen.forget(one.message)
+
+    def _done(self, batch: _Batch) -> None:
+        for heard in batch.kinds[0]:
+            claim = self._announced.get(int(heard.about))
+            if claim is not None and claim.heard is heard:
+                del self._announced[int(heard.about)]
+        self._waiting.subtract(one.peer for one in batch.told)
+        for peer in {one.peer for one in batch.told}:
+            if not self._waiting[peer]:
+                del self._waiting[peer]
         for peer in [peer for peer in self._held if self._waiting[peer] <= self._room // 2]:
             self._held.discard(peer)
             peer.hold_for_gossip(False)
 
 
-def _about(value: ChannelUpdate | NodeAnnouncement) -> int | bytes:
-    """Which direction of which channel, or which node."""
-    return 2 * int(value.short_channel_id) + value.direction if isinstance(value, ChannelUpdate) else value.node_id
+def _blame_malformed(told: Sequence[_Told], read: Read) -> None:
+    if len(read.numbers) < len(told):
+        for number in sorted(set(range(len(told))).difference(read.numbers.tolist())):
+            told[number].peer.malformed(told[number].message)

@@ -6,45 +6,58 @@ Everything that changes the graph goes through here, one batch after the other. 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.base.clock import Clock
 from core.base.events import EventBus
 from core.base.finish import finish
 from core.bolt.address import Address
 from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
-from core.gossip.graph import Graph
+from core.gossip.columns import Rows
+from core.gossip.graph import FORGET_AFTER_BLOCKS, Graph
+from core.gossip.graph_bulk import (
+    KNOWN,
+    NEWS,
+    SLICE,
+    UNKNOWN,
+    VERDICTS,
+    Read,
+    add_channels,
+    apply_nodes,
+    apply_updates,
+    joined,
+    read_channels,
+    read_nodes,
+    read_updates,
+)
 from core.gossip.graph_checks import mark_unchecked
-from core.gossip.graph_loading import load_graph
+from core.gossip.graph_opening import keep_image, open_graph
 from core.gossip.graph_values import Applied, Channel, Removal, Trust, Verdict
-from core.gossip.store import GossipStore, open_gossip_store
+from core.gossip.store import GossipStore
 from core.gossip.store_compaction import Moved
 from core.gossip.store_file import Record
-from core.gossip.store_format import CHANNEL_DYING, channel_amount, channel_dying, delete_channel
+from core.gossip.store_format import channel_amount, channel_dying, delete_channel
 from core.gossip.store_reading import Progress
-from core.gossip.store_walk import Batch
 
 _SLICE = 128
-"""Messages that are applied at once: about 2 ms."""
+"""Channels that go back to unchecked at once: about 2 ms."""
 
 T = TypeVar("T")
-_DYING_BYTES = 14
+_APPLIED = tuple(Applied(verdict) for verdict in VERDICTS)
 
 Announcement = ChannelAnnouncement | ChannelUpdate | NodeAnnouncement
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):
     """A message whose signatures are genuine."""
 
     message: bytes
     """As it came: the store has it to the byte."""
-    content: Announcement
     capacity_sat: int | None = None
     """Of a channel announcement whose funding output was seen on the chain; None: nobody looked."""
 
@@ -70,13 +83,10 @@ class KeptGraph:
         cls, path: Path | None, chain_hash: bytes, bus: EventBus, clock: Clock, progress: Progress = lambda *_: None
     ) -> KeptGraph:
         """The graph that the store at `path` (None: nothing is kept) holds; ProfileUnusable as `open_gossip_store`."""
-        store = await open_gossip_store(path, progress)
-        graph = Graph(chain_hash)
-        graph.expect(store.counts.channels, store.counts.nodes)
+        store, graph, dying = await open_graph(path, chain_hash, clock, progress)
         kept = cls(graph, store, bus, clock)
-        dying: list[tuple[int, int, int]] = []
-        await load_graph(graph, _noting_dying(store.batches(), dying), clock)
-        for scid, height, offset in dying:
+        for scid, deadline, offset in dying:
+            height = max(0, deadline - FORGET_AFTER_BLOCKS)
             if graph.mark_dying(scid, height):
                 kept._dying[scid] = height, offset
         graph.take_changes()  # nobody has seen it without them
@@ -96,32 +106,55 @@ class KeptGraph:
         return await finish(self._take_all(batch))
 
     async def _take_all(self, batch: Sequence[News]) -> list[Applied]:
-        found: dict[int, Applied] = {}
+        applied = [_APPLIED[UNKNOWN]] * len(batch)
         async with self._lock:
-            for kind in (ChannelAnnouncement, ChannelUpdate, NodeAnnouncement):
-                numbers = [number for number, news in enumerate(batch) if isinstance(news.content, kind)]
-                for first in range(0, len(numbers), _SLICE):
-                    part = numbers[first : first + _SLICE]
-                    found |= zip(part, await self._take([batch[number] for number in part]), strict=True)
-        return [found[number] for number in range(len(batch))]
-
-    async def _take(self, batch: Sequence[News]) -> list[Applied]:
-        """Messages of one kind."""
-        applied = [Applied(self.verdict(news.content)) for news in batch]
-        fresh = [number for number, done in enumerate(applied) if done.verdict is Verdict.NEWS]
-        wanted = _newest(batch, fresh)
-        for number in fresh:
-            applied[number] = Applied(Verdict.KNOWN)  # unless it is among the wanted
-        records: list[Record] = []
-        places = []
-        for number in wanted:
-            places.append(len(records))
-            records += _records(batch[number])
-        offsets = await self.store.append(records)
-        for number, place in zip(wanted, places, strict=True):
-            applied[number] = self._apply(batch[number], offsets[place])
-        await self.store.mark_deleted(done.replaces for done in applied if done.replaces)
+            for type_, take in (
+                (ChannelAnnouncement.TYPE, self._take_channels),
+                (ChannelUpdate.TYPE, self._take_updates),
+                (NodeAnnouncement.TYPE, self._take_nodes),
+            ):
+                head = type_.to_bytes(2, "big")
+                numbers = [number for number, news in enumerate(batch) if news.message.startswith(head)]
+                for first in range(0, len(numbers), SLICE):
+                    part = numbers[first : first + SLICE]
+                    for number, done in zip(part, await take([batch[number] for number in part]), strict=True):
+                        applied[number] = done
         return applied
+
+    async def _take_channels(self, batch: Sequence[News]) -> list[Applied]:
+        """The amount of an unchecked one is stored as 0, which leaves room for what the chain says."""
+        read = read_channels(self.graph, *joined([news.message for news in batch]))
+        fresh = np.sort(read.newest())
+        wanted = [batch[number] for number in read.numbers[fresh].tolist()]
+        records: list[Record] = []
+        for message, capacity_sat in wanted:
+            # Its timestamp is for readers that stream by time: its updates have their own.
+            records += ((message, 0), (channel_amount(capacity_sat or 0), 0))
+        offsets = np.array((await self.store.append(records))[::2], np.uint64)
+        capacities = np.array([capacity_sat or 0 for _message, capacity_sat in wanted], np.uint64)
+        heard = int(self._clock.time())
+        add_channels(self.graph, read, fresh, capacities, offsets, heard=heard, checked=True)
+        return _applied(len(batch), read, fresh, np.zeros_like(offsets))
+
+    async def _take_updates(self, batch: Sequence[News]) -> list[Applied]:
+        read = read_updates(self.graph, *joined([news.message for news in batch]))
+        fresh = np.sort(read.newest())
+        replaced = apply_updates(self.graph, read, fresh, await self._stored(batch, read, fresh))
+        await self.store.mark_deleted(replaced[replaced != 0].tolist())
+        return _applied(len(batch), read, fresh, replaced)
+
+    async def _take_nodes(self, batch: Sequence[News]) -> list[Applied]:
+        read = read_nodes(self.graph, *joined([news.message for news in batch]))
+        fresh = np.sort(read.newest())
+        replaced = apply_nodes(self.graph, read, fresh, await self._stored(batch, read, fresh))
+        await self.store.mark_deleted(replaced[replaced != 0].tolist())
+        return _applied(len(batch), read, fresh, replaced)
+
+    async def _stored(self, batch: Sequence[News], read: Read, fresh: Rows) -> NDArray[np.uint64]:
+        """Store those updates or nodes; gives their offsets."""
+        numbers, timestamps = read.numbers[fresh].tolist(), read.timestamps[fresh].tolist()
+        records = [(batch[number].message, stamp) for number, stamp in zip(numbers, timestamps, strict=True)]
+        return np.array(await self.store.append(records), np.uint64)
 
     def addresses_of(self, node_id: bytes) -> tuple[Address, ...]:
         """Where the node says that it can be reached; none when nothing was heard of it."""
@@ -137,19 +170,6 @@ class KeptGraph:
                 return self.graph.update_verdict(content)
             case NodeAnnouncement():
                 return self.graph.node_verdict(content)
-
-    def _apply(self, news: News, offset: int) -> Applied:
-        match news.content:
-            case ChannelAnnouncement() as announcement:
-                trust = Trust.UNCHECKED if news.capacity_sat is None else Trust.CHECKED
-                heard = int(self._clock.time())
-                return self.graph.add_channel(
-                    announcement, capacity_sat=news.capacity_sat, trust=trust, heard=heard, offset=offset
-                )
-            case ChannelUpdate() as update:
-                return self.graph.update_channel(update, offset=offset)
-            case NodeAnnouncement() as announcement:
-                return self.graph.update_node(announcement, offset=offset)
 
     async def lay(self, work: Generator[None, None, T]) -> T:
         """Run what changes the overlay of unsigned channels, a piece a turn of the loop; nothing of it is stored."""
@@ -231,9 +251,8 @@ class KeptGraph:
 
     async def _mark_dying(self, channel: Channel, height: int) -> None:
         scid = int(channel.short_channel_id)
-        (note,) = await self.store.append([(channel_dying(scid, height), 0)])
-        if channel.offset:
-            await self.store.mark_dying(channel.offset)
+        (note,) = await self.store.append([(channel_dying(scid, height + FORGET_AFTER_BLOCKS), 0)])
+        await self.store.mark_dying(_told_of(channel))
         self._dying[scid] = height, note
         self.graph.mark_dying(scid, height)
 
@@ -252,8 +271,8 @@ class KeptGraph:
     async def _mark_living(self, scid: int) -> None:
         _height, note = self._dying.pop(scid)
         channel = self.graph.channel(scid)
-        if channel is not None and channel.offset:
-            await self.store.mark_living(channel.offset)
+        if channel is not None:
+            await self.store.mark_living(_told_of(channel))
         await self.store.mark_deleted([note])
         self.graph.mark_living(scid)
 
@@ -269,50 +288,29 @@ class KeptGraph:
             self._bus.publish(changed)
 
     async def aclose(self) -> None:
-        """Tell the last changes and close the store; closing twice does nothing. Raises ProfileUnusable."""
+        """Tell the last changes and close the store; closing twice does nothing. Raises ProfileUnusable.
+
+        What the next start reads is then made ready, which takes as long as reading the store.
+        """
         async with self._lock:
             self.tell()
             await self.store.aclose()
+            if self.store.path is not None:
+                await keep_image(self.store.path, self.graph.chain_hash, self._clock)
 
 
-def _records(news: News) -> list[Record]:
-    """As the store has them; the amount of an unchecked channel is 0, which leaves room for what the chain says.
-
-    A channel's timestamp is for readers that stream by time; its updates have their own.
-    """
-    if isinstance(news.content, ChannelAnnouncement):
-        announced = (news.message, 0)
-        return [announced, (channel_amount(news.capacity_sat or 0), 0)]
-    return [(news.message, news.content.timestamp)]
-
-
-async def _noting_dying(pieces: AsyncIterator[Batch], dying: list[tuple[int, int, int]]) -> AsyncIterator[Batch]:
-    """Hands the pieces through; short channel id, height and offset of each note go to `dying`."""
-    async for piece in pieces:
-        at = np.flatnonzero(piece.live & (piece.type == CHANNEL_DYING) & (piece.length >= _DYING_BYTES))
-        for number in at.tolist():
-            message = piece.message(number)
-            scid, height = int.from_bytes(message[2:10], "big"), int.from_bytes(message[10:14], "big")
-            dying.append((scid, height, int(piece.offset[number])))
-        yield piece
+def _applied(count: int, read: Read, fresh: Rows, replaced: NDArray[np.uint64]) -> list[Applied]:
+    """What became of so many messages, those that were not read among them."""
+    verdicts = np.full(count, UNKNOWN)
+    verdicts[read.numbers] = np.where(read.verdicts == NEWS, KNOWN, read.verdicts)  # unless it is among the fresh
+    verdicts[read.numbers[fresh]] = NEWS
+    applied = [_APPLIED[verdict] for verdict in verdicts.tolist()]
+    for at in np.flatnonzero(replaced).tolist():
+        applied[int(read.numbers[fresh[at]])] = Applied(Verdict.NEWS, int(replaced[at]))
+    return applied
 
 
-def _newest(batch: Sequence[News], numbers: Sequence[int]) -> list[int]:
-    """Of several messages about the same the newest, of equally new ones the first: the others are not stored."""
-    best: dict[object, int] = {}
-    for number in numbers:
-        about, age = _about(batch[number].content)
-        if about not in best or age > _about(batch[best[about]].content)[1]:
-            best[about] = number
-    return sorted(best.values())
-
-
-def _about(content: Announcement) -> tuple[object, int]:
-    """What a message is about, and how new it is."""
-    match content:
-        case ChannelAnnouncement():
-            return content.short_channel_id, 0
-        case ChannelUpdate():
-            return (content.short_channel_id, content.direction), content.timestamp
-        case NodeAnnouncement():
-            return content.node_id, content.timestamp
+def _told_of(channel: Channel) -> list[int]:
+    """Where its announcement and its updates stand in the store."""
+    offsets = [channel.offset, *(policy.offset for policy in channel.policies if policy is not None)]
+    return [offset for offset in offsets if offset]

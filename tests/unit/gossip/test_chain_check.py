@@ -142,10 +142,10 @@ async def test_what_the_chain_does_not_hold_goes_and_is_not_asked_for_again(tmp_
         await until(lambda: len(one.kept.graph) == 1 and one.kept.graph.checked_count == 1, 20)
         await until(lambda: len(one.told.refuted_) == 3, 20)
         assert sorted(one.told.refuted_) == [(int(scid(7)), True), (int(scid(8)), True), (int(scid(9)), False)]
-        assert all(one.check.is_refuted(channel(number, 3, 4)) for number in (7, 8, 9))
-        assert not one.check.is_refuted(channel(10, 1, 2))
+        assert all(one.check.is_refuted(channel(number, 3, 4).encode()) for number in (7, 8, 9))
+        assert not one.check.is_refuted(channel(10, 1, 2).encode())
         one.check.reorganised()
-        assert not one.check.is_refuted(channel(7, 1, 2)), "another chain may hold it"
+        assert not one.check.is_refuted(channel(7, 1, 2).encode()), "another chain may hold it"
     async with rig(tmp_path) as again:
         assert len(again.kept.graph) == 1
 
@@ -156,8 +156,8 @@ async def test_other_keys_for_the_same_output_are_another_question(tmp_path: Pat
         one.chain.answers = {int(scid(7)): NoFunding.OTHER_SCRIPT}
         await one.take([7])
         await until(lambda: one.trust(7) is None, 20)
-        assert one.check.is_refuted(channel(7, 1, 2))
-        assert not one.check.is_refuted(with_keys(7, b"\x03" * 33))
+        assert one.check.is_refuted(channel(7, 1, 2).encode())
+        assert not one.check.is_refuted(with_keys(7, b"\x03" * 33).encode())
 
 
 def with_keys(number: int, key: bytes) -> ChannelAnnouncement:

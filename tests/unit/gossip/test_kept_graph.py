@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from core.base.events import EventBus
@@ -18,7 +20,7 @@ def news(
     *contents: ChannelAnnouncement | ChannelUpdate | NodeAnnouncement, capacity_sat: int | None = 5000
 ) -> list[News]:
     return [
-        News(content.encode(), content, capacity_sat if isinstance(content, ChannelAnnouncement) else None)
+        News(content.encode(), capacity_sat if isinstance(content, ChannelAnnouncement) else None)
         for content in contents
     ]
 
@@ -85,6 +87,39 @@ async def test_what_is_pruned_does_not_come_back(tmp_path: Path) -> None:
     assert again.graph.node(node_id(1)) is None
     assert again.store.report.restored == 0
     await again.aclose()
+
+
+async def test_a_dying_channel_is_stored_as_core_lightning_has_it(tmp_path: Path) -> None:
+    """gossipd/gossmap_manage.c: a note with the height at which it is forgotten, and the flag on all that tells of it."""
+    kept = await opened(tmp_path)
+    await kept.take(news(channel(7, 1, 2), update(7, 0), channel(8, 2, 3), update(8, 1), node(1)))
+    await kept.mark_dying([int(scid(7)), int(scid(8))], 900)
+    await kept.go_back(900)
+    await kept.mark_dying([int(scid(8))], 901)
+    await kept.go_back(900)
+    await kept.aclose()
+    notes, flagged = [], []
+    for flags, message in stored(tmp_path / "gossip_store"):
+        if flags & 0x8000 == 0 and message[:2] == b"\x10\x0a":
+            notes.append((int.from_bytes(message[2:10], "big"), int.from_bytes(message[10:], "big")))
+        if flags & 0x0800:
+            flagged.append(message)
+    assert notes == [(int(scid(7)), 900 + 72)]
+    assert flagged == [channel(7, 1, 2).encode(), update(7, 0).encode()]
+    again = await opened(tmp_path)
+    assert not await again.prune(900 + 71)
+    assert await again.prune(900 + 72) == 1
+    assert again.graph.channel(int(scid(7))) is None
+    await again.aclose()
+
+
+def stored(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Flags and message of each record."""
+    content, at = path.read_bytes(), 1
+    while at < len(content):
+        flags, length = struct.unpack_from(">HH", content, at)
+        yield flags, content[at + 12 : at + 12 + length]
+        at += 12 + length
 
 
 async def test_our_own_old_channels_are_spared(tmp_path: Path) -> None:

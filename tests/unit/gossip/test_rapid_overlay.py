@@ -137,8 +137,8 @@ async def test_nothing_of_it_comes_into_the_store(tmp_path: Path) -> None:
     snapshot = done(read_snapshot(write_snapshot(SMALL, NOW)))
     assert (await kept.lay(lay(kept.graph, snapshot))).channels == 2
     news = [
-        News(update(1, 0, timestamp=NOW).encode(), update(1, 0, timestamp=NOW)),
-        News(node(10).encode(), node(10)),
+        News(update(1, 0, timestamp=NOW).encode()),
+        News(node(10).encode()),
     ]
     assert [one.verdict for one in await kept.take(news)] == [Verdict.UNKNOWN, Verdict.UNKNOWN]
     await kept.prune(None)

@@ -92,11 +92,11 @@ async def served(folder: Path, network: Network = NETWORK, *, checked: bool = Tr
     kept = await KeptGraph.open(folder / "gossip_store", CHAIN, EventBus(), clock)
     await kept.take(
         [
-            News(message, ChannelAnnouncement.decode(message), capacity if checked else None)
+            News(message, capacity if checked else None)
             for message, capacity in zip(network.channel_announcements, network.capacities_sat, strict=True)
         ]
     )
-    await kept.take([News(message, ChannelUpdate.decode(message)) for message in network.channel_updates])
+    await kept.take([News(message) for message in network.channel_updates])
     made = Served(kept, clock)
     working = asyncio.create_task(made.serving.run())
     try:
@@ -146,16 +146,16 @@ async def test_what_is_new_goes_out_once_a_minute_at_the_peers_own_moment(tmp_pa
     async with served(tmp_path) as made:
         made.serving.set_filter(GossipTimestampFilter(CHAIN, ALL - 1, 1), first_broadcast_s=17.0)
         await made.clock.advance(0)
-        made.recent.add(b"\x01\x02first", ALL - 1)
+        made.recent.add(b"\x01\x00first", ALL - 1)
         await look(made, 16.9)
         assert made.peer.sent == []
         await look(made, 0.1)
-        assert made.peer.sent == [b"\x01\x02first"]
-        made.recent.add(b"\x01\x02second", ALL - 1)
+        assert made.peer.sent == [b"\x01\x00first"]
+        made.recent.add(b"\x01\x00second", ALL - 1)
         await look(made, BROADCAST_INTERVAL_S - 0.1)
         assert len(made.peer.sent) == 1
         await look(made, 0.1)
-        assert made.peer.sent == [b"\x01\x02first", b"\x01\x02second"]
+        assert made.peer.sent == [b"\x01\x00first", b"\x01\x00second"]
 
 
 async def look(made: Served, seconds: float) -> None:
@@ -167,17 +167,17 @@ async def look(made: Served, seconds: float) -> None:
 async def test_nothing_goes_back_to_who_brought_it_or_beyond_the_filter(tmp_path: Path) -> None:
     async with served(tmp_path) as made:
         made.serving.set_filter(GossipTimestampFilter(CHAIN, 100, 10), first_broadcast_s=1.0)
-        made.serving.heard(b"\x01\x02heard from it too")
+        made.serving.heard(b"\x01\x00heard from it too")
         for message, timestamp, source in (
-            (b"\x01\x02heard from it too", 105, b""),
-            (b"\x01\x02brought by it", 105, made.peer.peer_id),
-            (b"\x01\x02too old", 99, b""),
-            (b"\x01\x02too new", 110, b""),
-            (b"\x01\x02from another", 109, b"\x03" * 33),
+            (b"\x01\x00heard from it too", 105, b""),
+            (b"\x01\x00brought by it", 105, made.peer.peer_id),
+            (b"\x01\x00too old", 99, b""),
+            (b"\x01\x00too new", 110, b""),
+            (b"\x01\x00from another", 109, b"\x03" * 33),
         ):
             made.recent.add(message, timestamp, source)
         await look(made, 1.0)
-        assert made.peer.sent == [b"\x01\x02from another"]
+        assert made.peer.sent == [b"\x01\x00from another"]
 
 
 async def test_nothing_more_is_served_while_the_peer_does_not_read(tmp_path: Path) -> None:
