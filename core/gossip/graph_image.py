@@ -26,10 +26,10 @@ _READING = 1
 PROGRAM = f"{__version__} {_READING} {CHANNEL.descr} {DIRECTION.descr} {NODE.descr}"
 _CHECKSUM_BYTES = 4
 _NODE_ID = np.dtype("V33")
-_DYING = np.dtype([("short_channel_id", np.uint64), ("height", np.uint32), ("offset", np.uint64)])
+_DYING = np.dtype([("short_channel_id", np.uint64), ("deadline", np.uint32), ("offset", np.uint64)])
 
 Dying = tuple[int, int, int]
-"""A note that a channel's funding output is spent: short channel id, height, where in the store the note begins."""
+"""A note that a funding output is spent: short channel id, height at which it is forgotten, the note's place."""
 
 
 @dataclass(frozen=True, slots=True)
