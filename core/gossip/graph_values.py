@@ -8,7 +8,7 @@ from enum import Enum
 
 from core.base.events import Event
 from core.bolt.address import Address
-from core.bolt.addresses import decode_descriptors, usable
+from core.bolt.addresses import decode_descriptors, may_be_forwarded, usable
 from core.bolt.wire import ShortChannelId, WireError
 
 
@@ -107,6 +107,13 @@ class Announced:
             return usable(decode_descriptors(self.addresses))
         except WireError:
             return ()
+
+    def may_be_forwarded(self) -> bool:
+        """False when BOLT 7 forbids to pass it on."""
+        try:
+            return may_be_forwarded(decode_descriptors(self.addresses))
+        except WireError:
+            return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from core.bolt.gossip_queries import (
     WANT_UPDATE_2,
     ReplyChannelRange,
 )
-from core.gossip.columns import CHECKED, LIVE, OVERLAY, Rows
+from core.gossip.columns import CHECKED, DYING, LIVE, OVERLAY, Rows
 from core.gossip.graph import Graph
 from core.gossip.limits import FURTHEST_AHEAD_S, OLDEST_UPDATE_S
 
@@ -79,9 +79,16 @@ def _about(message: bytes) -> int | None:
 
 
 def tellable_between(graph: Graph, first_block: int, end_block: int) -> NDArray[np.uint64]:
-    """Ids of channels with `first_block <= block < end_block` that may be told of, ascending."""
+    """Ids of channels with `first_block <= block < end_block` that may be told of, ascending.
+
+    Not of those whose funding output is spent: BOLT 7 has them not announced any more, and some peers blame for it.
+    """
     ids = graph.channels_between(first_block, end_block)
-    return ids[tellable(graph, graph.rows_of(ids))]
+    rows = graph.rows_of(ids)
+    may = tellable(graph, rows)
+    if len(rows):
+        may &= graph.channel_table.records["state"][rows] & DYING == 0
+    return ids[may]
 
 
 def tellable(graph: Graph, rows: Rows) -> NDArray[np.bool_]:

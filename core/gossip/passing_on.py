@@ -63,7 +63,10 @@ class PassingOn:
         """A channel that is to be announced before this goes out (BOLT 7)."""
         if isinstance(value, ChannelUpdate):
             scid = int(value.short_channel_id)
-            return scid if any(scid in there for there in (self._silent, self._checked, self._under_way)) else None
+            if not any(scid in there for there in (self._silent, self._checked, self._under_way)):
+                return None
+            channel = self._graph.channel(scid)
+            return None if channel is None or channel.dying else scid
         if not self._checked and not self._under_way:
             return None
         scids = announced_of(self._graph, value.node_id)

@@ -327,7 +327,8 @@ def _require_unknown(snapshot: Snapshot, rows: Rows) -> NDArray[np.bool_]:
     refused = np.zeros(max(len(snapshot.channels), 1), bool)
     refused[[row for row, features in snapshot.features.items() if requires_unknown(features)]] = True
     ends = snapshot.channels[rows]
-    return refused[rows] | closed[ends["node_1"]] | closed[ends["node_2"]]
+    found: NDArray[np.bool_] = refused[rows] | closed[ends["node_1"]] | closed[ends["node_2"]]
+    return found
 
 
 def _ends(channels: Records) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -153,6 +153,8 @@ class Gossip:
                 wanted = GossipTimestampFilter.decode(message)
                 if wanted.chain_hash == self._graph.chain_hash:
                     serving.set_filter(wanted, self._chance.uniform(0, BROADCAST_INTERVAL_S))
+                else:
+                    peer.warn(f"gossip_timestamp_filter for bad chain: {wanted.chain_hash.hex()}")
             case ReplyChannelRange.TYPE:
                 self._keep_list(peer, message)
             case ReplyShortChannelIdsEnd.TYPE:

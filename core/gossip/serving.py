@@ -61,23 +61,28 @@ class Recent:
     """The latest that may be passed on, for those that are still to be sent it."""
 
     def __init__(self) -> None:
-        self._messages: deque[tuple[bytes, int, bytes]] = deque(maxlen=RECENT)
+        self._messages: deque[tuple[bytes, int, bytes, bytes]] = deque(maxlen=RECENT)
         self.end = 0
         """How many there ever were."""
 
     def add(self, message: bytes, timestamp: int, source: bytes = b"") -> None:
         """`source` is the id of the peer that brought it first, empty when nobody knows."""
-        self._messages.append((message, timestamp, source))
+        self._messages.append((message, timestamp, source, _subject(message)))
         self.end += 1
 
     def after(self, place: int, reader: bytes = b"") -> list[tuple[bytes, int]]:
         """Message and timestamp of all that came after the first `place`, without what the peer `reader` brought.
 
-        The oldest may be gone.
+        Of several about the same only the last (BOLT 7, staggered broadcast). The oldest may be gone.
         """
         count = min(self.end - place, len(self._messages))
-        fresh = itertools.islice(self._messages, len(self._messages) - count, None)
-        return [(message, timestamp) for message, timestamp, source in fresh if not reader or source != reader]
+        fresh = list(itertools.islice(self._messages, len(self._messages) - count, None))
+        last = {subject: number for number, (_message, _timestamp, _source, subject) in enumerate(fresh)}
+        return [
+            (message, timestamp)
+            for number, (message, timestamp, source, subject) in enumerate(fresh)
+            if last[subject] == number and (not reader or source != reader)
+        ]
 
 
 class Serving:
@@ -165,17 +170,23 @@ class Serving:
         await self._send_nodes(served, wanted)
 
     async def _send_nodes(self, node_ids: Iterable[bytes], wanted: GossipTimestampFilter | None = None) -> None:
+        """What they announced, as far as `wanted` lets it through; with None they were asked for."""
         for part in _parts(list(node_ids)):
             nodes = [node.announced for node in map(self._graph.node, part) if node is not None]
             await self._send_records(
-                [one.offset for one in nodes if one and (wanted is None or wanted.lets_through(one.timestamp))]
+                [
+                    one.offset
+                    for one in nodes
+                    if one and one.may_be_forwarded() and (wanted is None or wanted.lets_through(one.timestamp))
+                ],
+                asked_for=wanted is None,
             )
 
     def _rows(self, first: int) -> Iterator[Channel]:
         table = self._graph.channel_table
         for row in range(first, min(first + SERVED_AT_ONCE, table.used)):
             channel = self._graph.channel(int(table.records["short_channel_id"][row]))
-            if channel is not None and _may_be_told(channel):
+            if channel is not None and may_be_announced(channel):
                 yield channel
 
     async def _send_new(self, wanted: GossipTimestampFilter) -> None:
@@ -222,7 +233,8 @@ class Serving:
                 await self._clock.sleep(0)
             await self._send_records(offsets, asked_for=True)
         await self._send_nodes(nodes)
-        self._peer.send(ReplyShortChannelIdsEnd(query.chain_hash, True).encode())
+        # Without a chain to check channels against nothing is told, which BOLT 7 has us admit.
+        self._peer.send(ReplyShortChannelIdsEnd(query.chain_hash, self._graph.checked_count > 0).encode())
 
     async def _answer_range(self, query: QueryChannelRange) -> None:
         ids = tellable_between(self._graph, query.first_blocknum, query.end_blocknum).tolist()
@@ -300,13 +312,35 @@ class Serving:
             await self._clock.sleep(_BREATH_S)
 
 
+def _subject(message: bytes) -> bytes:
+    """What a later message about the same would make obsolete."""
+    match message[0] << 8 | message[1]:
+        case ChannelUpdate.TYPE:
+            return message[98:106] + bytes([message[111] & 1])  # the channel and the direction
+        case NodeAnnouncement.TYPE:
+            at = 72 + (message[66] << 8 | message[67])
+            return message[at : at + 33]
+        case _:
+            return message
+
+
 def may_be_passed_on(graph: Graph, value: ChannelUpdate | NodeAnnouncement) -> bool:
-    """BOLT 7, and of what the chain was seen to hold alone."""
+    """BOLT 7, and of what the chain was seen to hold alone. Of a spent channel nothing but that it is disabled."""
     if isinstance(value, NodeAnnouncement):
-        scids = graph.channels_of(value.node_id) if value.may_be_forwarded else []
-    else:
-        scids = [int(value.short_channel_id)]
-    return any(channel is not None and _may_be_told(channel) for channel in map(graph.channel, scids))
+        return value.may_be_forwarded and any(announced_of(graph, value.node_id))
+    channel = graph.channel(int(value.short_channel_id))
+    return channel is not None and _may_be_told(channel) and (value.disabled or not channel.dying)
+
+
+def announced_of(graph: Graph, node_id: bytes) -> Iterator[int]:
+    """The channels of a node that may be announced, looked up as they are asked for: it may have thousands."""
+    found = map(graph.channel, graph.channels_of(node_id))
+    return (int(channel.short_channel_id) for channel in found if channel is not None and may_be_announced(channel))
+
+
+def may_be_announced(channel: Channel) -> bool:
+    """BOLT 7: unasked, one whose funding output is spent is not."""
+    return _may_be_told(channel) and not channel.dying
 
 
 def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
