@@ -15,7 +15,7 @@ _UNCHECKED_DASHES = (14.0, 0.7)
 """Of a line that nobody checked: pixels from one dash to the next, and how much of that is drawn."""
 _OVERLAY_DASHES = (9.0, 0.25)
 """Of a line that nobody signed: dots."""
-_DISABLED_DASHES = (8.0, 0.5)
+_DISABLED_DASHES = (6.0, 0.5)
 _DASHES_MAX, _DASHES_MAX_OF_MANY = 14, 4
 """Longer lines have longer dashes: each is painted by itself, and thousands of lines shall not take a second."""
 _MANY_LINES = 500
