@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,15 @@ from core.bolt.gossip_queries import GossipTimestampFilter
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
 from core.chain.kernel import KernelChain
+from core.chain.source import TipChanged
 from core.gossip import ingest, service, serving
 from core.gossip.chain_check import Funding, NoFunding, Wanted
 from core.gossip.fundings import Fundings
 from core.gossip.graph import Graph
 from core.gossip.graph_values import Trust
+from core.gossip.ingest import Ingest
 from core.gossip.kept_graph import KeptGraph
+from core.gossip.limits import BLOCKS_AHEAD, TIP_OF_TODAY_S
 from core.gossip.service import Gossip
 from core.gossip.verification import Verifier
 from core.peers.reasons import CloseCode
@@ -78,6 +81,7 @@ class One:
     peers: TestNode
     kept: KeptGraph
     fundings: Fundings
+    ingest: Ingest
 
     @property
     def graph(self) -> Graph:
@@ -99,7 +103,7 @@ async def started(folder: Path, world: World) -> AsyncIterator[One]:
     async with Verifier.start() as verifier, node(gossip=gossip) as peers:
         working = [asyncio.create_task(gossip.run(verifier)), asyncio.create_task(on_chain.run())]
         try:
-            yield One(peers, kept, fundings)
+            yield One(peers, kept, fundings, gossip.ingest)
         finally:
             for task in working:
                 task.cancel()
@@ -215,6 +219,23 @@ async def test_who_brings_many_channels_that_are_not_there_is_closed_on(
         await one.peers.closed(CloseCode.BAD_GOSSIP)
         await until(lambda: len(one.graph) == CHANNELS, 20)
         assert len(one.peers.manager.peers()) == 1
+
+
+async def test_channels_of_blocks_to_come_take_up_no_room(tmp_path: Path) -> None:
+    """The chain would never be asked about them; but one that is still being read says nothing of where it ends."""
+    async with world() as there, started(tmp_path, there) as one, raw(one) as teller:
+        end = (await there.chain.mine(1)).height + BLOCKS_AHEAD
+        until_then = make_network(9, 3, now_s=TODAY, first_block=end, blocks=1)
+        later = make_network(10, 3, now_s=TODAY, first_block=end + 1, blocks=1)
+        await until(lambda: one.ingest.highest_block == end, 20)
+        await teller.send(*later.channel_announcements, *until_then.channel_announcements)
+        await until(lambda: len(one.graph) == 3 and not one.ingest.unverified, 20)
+        assert {int(found.short_channel_id) >> 40 for found in one.graph.channels()} == {end}
+        tip = await there.chain.tip()
+        there.bus.publish(TipChanged(replace(tip, time=tip.time - 2 * TIP_OF_TODAY_S)))
+        assert one.ingest.highest_block is None
+        await teller.send(*later.channel_announcements)
+        await until(lambda: len(one.graph) == 6, 20)
 
 
 async def test_what_was_refuted_is_asked_for_again_on_another_chain_alone(
