@@ -372,6 +372,8 @@ class Ingest:
 
     async def _take(self, genuine: Sequence[_Heard], news: Sequence[_Heard]) -> list[_Heard]:
         """Have what is still news of the genuine kept; gives that."""
+        if not genuine:
+            return []
         applied = await self._kept.take([News(heard.message) for heard in news])
         taken: list[_Heard] = []
         for heard, done in zip(news, applied, strict=True):

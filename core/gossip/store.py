@@ -38,6 +38,8 @@ from core.storage.files import open_regular, profile_errors
 
 _SLICE = 256
 """Records that a thread handles at once: under half a millisecond of the interpreter's time."""
+_APPENDED = 1024
+"""The same of new ones: under a millisecond."""
 _DEAD_TO_LIVE = 4
 """Core Lightning compacts at four deleted records to one that lives."""
 _MIN_DEAD = 1000
@@ -126,8 +128,8 @@ class GossipStore:
         """Store `records` in order; gives their offsets. They outlive a kill once this returns. ProfileUnusable."""
         offsets: list[int] = []
         async with self._lock:
-            for first in range(0, len(records), _SLICE):
-                part = records[first : first + _SLICE]
+            for first in range(0, len(records), _APPENDED):
+                part = records[first : first + _APPENDED]
                 offsets += await self._do(StoreFile.append, part)
                 self._state.records += len(part)
         return offsets
