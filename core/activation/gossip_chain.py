@@ -1,316 +1,275 @@
-"""The graph of a running node and its store: what the one takes the other keeps, in one order and for good.
+"""The graph on the chain: channels are asked for, those whose funding output is spent fade, reorganisations are undone.
 
-Everything that changes the graph goes through here, one batch after the other. A change is told when it is stored.
+Stands between gossip and the chain source, which do not know each other.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
 
 from core.base.clock import Clock
 from core.base.events import EventBus
-from core.base.finish import finish
-from core.bolt.address import Address
-from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
-from core.gossip.columns import Rows
-from core.gossip.graph import FORGET_AFTER_BLOCKS, Graph
-from core.gossip.graph_bulk import (
-    KNOWN,
-    NEWS,
-    SLICE,
-    UNKNOWN,
-    VERDICTS,
-    Read,
-    add_channels,
-    apply_nodes,
-    apply_updates,
-    joined,
-    read_channels,
-    read_nodes,
-    read_updates,
+from core.bolt.wire import ShortChannelId
+from core.chain.errors import ChainUnavailable, ServerRefused
+from core.chain.headers import double_sha256
+from core.chain.source import (
+    Capability,
+    ChainReorganised,
+    ChainSource,
+    OutputSource,
+    Position,
+    PositionSource,
+    SpendWatch,
+    Tip,
+    TipChanged,
+    TransactionSource,
 )
-from core.gossip.graph_checks import mark_unchecked
-from core.gossip.graph_opening import keep_image, open_graph
-from core.gossip.graph_values import Applied, Channel, Removal, Trust, Verdict
-from core.gossip.store import GossipStore
-from core.gossip.store_compaction import Moved
-from core.gossip.store_file import Record
-from core.gossip.store_format import channel_amount, channel_dying, delete_channel
-from core.gossip.store_reading import Progress
+from core.chain.transactions import Transaction, TransactionRefused, parse_transaction
+from core.gossip.chain_check import ChainCheck, Funding, NoFunding, Pace, Wanted
+from core.gossip.fundings import Fundings, SeenBlock
+from core.gossip.kept_graph import KeptGraph
+from core.gossip.limits import (
+    BLOCKS_AHEAD,
+    CHECK_RETRY_S,
+    REORGANISED_UNSEEN_BLOCKS,
+    SPENDS_READ_BLOCKS,
+    TIP_OF_TODAY_S,
+)
+from core.gossip.service import Gossip
 
-_SLICE = 128
-"""Channels that go back to unchecked at once: about 2 ms."""
+_LOOK_S = 5.0
+_NEEDED = frozenset((Capability.TX_BY_POSITION, Capability.OUTPUT_UNSPENT))
+_PARSED = 8
+"""Funding transactions of many channels are asked for once a channel, one channel after the other."""
+_PARSED_IN_LOOP_BYTES = 16 * 1024
+"""Half a millisecond."""
+_NOTE_BLOCKS = 100
+_SLICE = 4096
 
-T = TypeVar("T")
-_APPLIED = tuple(Applied(verdict) for verdict in VERDICTS)
-
-Announcement = ChannelAnnouncement | ChannelUpdate | NodeAnnouncement
-
-
-class News(NamedTuple):
-    """A message whose signatures are genuine."""
-
-    message: bytes
-    """As it came: the store has it to the byte."""
-    capacity_sat: int | None = None
-    """Of a channel announcement whose funding output was seen on the chain; None: nobody looked."""
+_log = logging.getLogger(__name__)
 
 
-class KeptGraph:
-    """Made by `open`, closed by `aclose`."""
+class FundingsOnChain:
+    """A `FundingOutputs` on a chain source that `can_check`."""
 
-    def __init__(self, graph: Graph, store: GossipStore, bus: EventBus, clock: Clock) -> None:
-        self.graph = graph
-        """To be read by everybody, and changed here alone."""
-        self.store = store
+    def __init__(self, source: ChainSource) -> None:
+        self._transactions: TransactionSource = source  # type: ignore[assignment]  # told by its capabilities
+        self._outputs: OutputSource = source  # type: ignore[assignment]
+        self._positions: PositionSource | None = None
+        if Capability.OUTPUTS_TOGETHER in source.capabilities:
+            self._positions = source  # type: ignore[assignment]
+        self._parsed: OrderedDict[tuple[int, int], Transaction] = OrderedDict()
+
+    @property
+    def pace(self) -> Pace:
+        bears = self._transactions.bears
+        return Pace(bears.at_once, bears.a_second, bears.together)
+
+    def forget(self) -> None:
+        """The chain is another."""
+        self._parsed.clear()
+
+    async def funding_outputs(self, wanted: Sequence[Wanted]) -> list[Funding | NoFunding | None]:
+        """See `FundingOutputs`. What is not found as it must be among all is asked for by itself, to know why."""
+        try:
+            found = await self._together(wanted)
+        except ChainUnavailable as error:
+            _log.debug("%d channels cannot be checked now: %s", len(wanted), error)
+            return [None] * len(wanted)
+        return [found.get(scid) or await self._funding_output(scid, script) for scid, script in wanted]
+
+    async def _together(self, wanted: Sequence[Wanted]) -> dict[ShortChannelId, Funding]:
+        """What is there, as far as the source can be asked for many."""
+        if self._positions is None:
+            return {}
+        outputs = await self._positions.unspent_at([Position(*scid) for scid, _script in wanted])
+        return {
+            scid: Funding(output[1].amount_sat, output[0])
+            for (scid, script), output in zip(wanted, outputs, strict=True)
+            if output is not None and output[1].script_pubkey == script
+        }
+
+    async def _funding_output(self, scid: ShortChannelId, script_pubkey: bytes) -> Funding | NoFunding | None:
+        try:
+            transaction = await self._transaction(scid.block, scid.transaction)
+            if transaction is None or scid.output >= len(transaction.outputs):
+                return NoFunding.ABSENT
+            if transaction.outputs[scid.output].script_pubkey != script_pubkey:
+                return NoFunding.OTHER_SCRIPT
+            unspent = await self._outputs.unspent_output(transaction.txid, scid.output)
+        except (ChainUnavailable, TransactionRefused) as error:
+            _log.debug("channel %s cannot be checked now: %s", scid, error)
+            return None
+        return NoFunding.SPENT if unspent is None else Funding(unspent.amount_sat, transaction.txid)
+
+    async def _transaction(self, height: int, index: int) -> Transaction | None:
+        known = self._parsed.get((height, index))
+        if known is not None:
+            return known
+        raw = await self._transactions.transaction_at(height, index)
+        if raw is None:
+            return None
+        if len(raw) > _PARSED_IN_LOOP_BYTES:
+            transaction = await asyncio.to_thread(parse_transaction, raw)
+        else:
+            transaction = parse_transaction(raw)
+        self._parsed[height, index] = transaction
+        if len(self._parsed) > _PARSED:
+            self._parsed.popitem(last=False)
+        return transaction
+
+
+def can_check(source: ChainSource) -> bool:
+    """Whether the chain can be asked for funding outputs."""
+    return source.capabilities >= _NEEDED
+
+
+class GossipChain:
+    """`run` does it, for a chain source that `can_check`."""
+
+    def __init__(
+        self, source: ChainSource, kept: KeptGraph, gossip: Gossip, fundings: Fundings, bus: EventBus, clock: Clock
+    ) -> None:
+        self._source = source
+        self._kept = kept
+        self._ingest = gossip.ingest
+        self._fundings = fundings
         self._bus = bus
         self._clock = clock
-        self._lock = asyncio.Lock()
-        """Offsets are good as long as it is held: a compaction moves them."""
-        self.gone: Callable[[Sequence[int]], None] = lambda _scids: None
-        """Told of channels that leave the graph."""
-        self._dying: dict[int, tuple[int, int]] = {}
-        """Channels whose funding output is spent: at which height, and where the store says so."""
+        self._chain = FundingsOnChain(source)
+        self._watch: SpendWatch | None = None
+        if Capability.SPEND_WATCH in source.capabilities:
+            self._watch = source  # type: ignore[assignment]  # told by its capabilities
+        self._check = ChainCheck(kept, self._chain, self._chain.pace, fundings, gossip, clock)
+        self._ingest.is_refuted = self._check.is_refuted
+        gossip.channels_came = self._check.wake
+        self._height = -1
+        """Of the tip, once it is known."""
+        self._seen = -1
+        """What the blocks up to here spent is in the graph."""
+        self._fork: int | None = None
+        """Blocks above are no longer in the chain, and the graph does not know yet."""
+        self._moved = asyncio.Event()
 
-    @classmethod
-    async def open(
-        cls, path: Path | None, chain_hash: bytes, bus: EventBus, clock: Clock, progress: Progress = lambda *_: None
-    ) -> KeptGraph:
-        """The graph that the store at `path` (None: nothing is kept) holds; ProfileUnusable as `open_gossip_store`."""
-        store, graph, dying = await open_graph(path, chain_hash, clock, progress)
-        kept = cls(graph, store, bus, clock)
-        for scid, deadline, offset in dying:
-            height = max(0, deadline - FORGET_AFTER_BLOCKS)
-            if graph.mark_dying(scid, height):
-                kept._dying[scid] = height, offset
-        graph.take_changes()  # nobody has seen it without them
-        return kept
+    async def run(self) -> None:
+        """Until it is cancelled. Raises ProfileUnusable, StoreDamaged, DatabaseDamaged."""
+        with self._bus.subscribe(ChainReorganised, self._reorganised), self._bus.subscribe(TipChanged, self._tip):
+            try:
+                await self._begin()
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._check.run())
+                    group.create_task(self._follow())
+                    group.create_task(self._wake_regularly())
+            finally:
+                self._ingest.highest_block = None
 
-    def __str__(self) -> str:
-        """A plain fact for the step's row."""
-        unchecked = self.graph.unchecked_count
-        return f"{self.store}; {unchecked} channels not checked against the chain" if unchecked else str(self.store)
+    def _tip(self, event: TipChanged) -> None:
+        self._height = event.tip.height
+        self._take_no_later_than(event.tip)
+        self._check.tip(event.tip.height)
+        self._moved.set()
 
-    async def take(self, batch: Sequence[News]) -> list[Applied]:
-        """Store and apply what is news in `batch`, channels first, then updates, then nodes; what became of each.
+    def _take_no_later_than(self, tip: Tip) -> None:
+        is_todays = tip.time >= self._clock.time() - TIP_OF_TODAY_S
+        self._ingest.highest_block = tip.height + BLOCKS_AHEAD if is_todays else None
 
-        What was news outlives a kill once this returns; who is cancelled meanwhile learns of it when all is done.
-        Raises ProfileUnusable, StoreDamaged.
-        """
-        return await finish(self._take_all(batch))
+    def _reorganised(self, event: ChainReorganised) -> None:
+        self._go_back(event.fork_height)
 
-    async def _take_all(self, batch: Sequence[News]) -> list[Applied]:
-        applied = [_APPLIED[UNKNOWN]] * len(batch)
-        async with self._lock:
-            for type_, take in (
-                (ChannelAnnouncement.TYPE, self._take_channels),
-                (ChannelUpdate.TYPE, self._take_updates),
-                (NodeAnnouncement.TYPE, self._take_nodes),
-            ):
-                head = type_.to_bytes(2, "big")
-                numbers = [number for number, news in enumerate(batch) if news.message.startswith(head)]
-                for first in range(0, len(numbers), SLICE):
-                    part = numbers[first : first + SLICE]
-                    for number, done in zip(part, await take([batch[number] for number in part]), strict=True):
-                        applied[number] = done
-        return applied
+    def _go_back(self, fork: int) -> None:
+        self._fork = fork if self._fork is None else min(fork, self._fork)
+        self._chain.forget()
+        self._check.reorganised()
+        self._ingest.reconsider()
+        self._moved.set()
 
-    async def _take_channels(self, batch: Sequence[News]) -> list[Applied]:
-        """The amount of an unchecked one is stored as 0, which leaves room for what the chain says."""
-        read = read_channels(self.graph, *joined([news.message for news in batch]))
-        fresh = np.sort(read.newest())
-        wanted = [batch[number] for number in read.numbers[fresh].tolist()]
-        records: list[Record] = []
-        for message, capacity_sat in wanted:
-            # Its timestamp is for readers that stream by time: its updates have their own.
-            records += ((message, 0), (channel_amount(capacity_sat or 0), 0))
-        offsets = np.array((await self.store.append(records))[::2], np.uint64)
-        capacities = np.array([capacity_sat or 0 for _message, capacity_sat in wanted], np.uint64)
-        heard = int(self._clock.time())
-        add_channels(self.graph, read, fresh, capacities, offsets, heard=heard, checked=True)
-        return _applied(len(batch), read, fresh, np.zeros_like(offsets))
-
-    async def _take_updates(self, batch: Sequence[News]) -> list[Applied]:
-        read = read_updates(self.graph, *joined([news.message for news in batch]))
-        fresh = np.sort(read.newest())
-        replaced = apply_updates(self.graph, read, fresh, await self._stored(batch, read, fresh))
-        await self.store.mark_deleted(replaced[replaced != 0].tolist())
-        return _applied(len(batch), read, fresh, replaced)
-
-    async def _take_nodes(self, batch: Sequence[News]) -> list[Applied]:
-        read = read_nodes(self.graph, *joined([news.message for news in batch]))
-        fresh = np.sort(read.newest())
-        replaced = apply_nodes(self.graph, read, fresh, await self._stored(batch, read, fresh))
-        await self.store.mark_deleted(replaced[replaced != 0].tolist())
-        return _applied(len(batch), read, fresh, replaced)
-
-    async def _stored(self, batch: Sequence[News], read: Read, fresh: Rows) -> NDArray[np.uint64]:
-        """Store those updates or nodes; gives their offsets."""
-        numbers, timestamps = read.numbers[fresh].tolist(), read.timestamps[fresh].tolist()
-        records = [(batch[number].message, stamp) for number, stamp in zip(numbers, timestamps, strict=True)]
-        return np.array(await self.store.append(records), np.uint64)
-
-    def addresses_of(self, node_id: bytes) -> tuple[Address, ...]:
-        """Where the node says that it can be reached; none when nothing was heard of it."""
-        node = self.graph.node(node_id)
-        return node.announced.dialable() if node is not None and node.announced is not None else ()
-
-    def verdict(self, content: Announcement) -> Verdict:
-        """What the message would be to the graph as it is."""
-        match content:
-            case ChannelAnnouncement():
-                return self.graph.channel_verdict(content)
-            case ChannelUpdate():
-                return self.graph.update_verdict(content)
-            case NodeAnnouncement():
-                return self.graph.node_verdict(content)
-
-    async def lay(self, work: Generator[None, None, T]) -> T:
-        """Run what changes the overlay of unsigned channels, a piece a turn of the loop; nothing of it is stored."""
-        async with self._lock:
-            while True:
-                try:
-                    next(work)
-                except StopIteration as done:
-                    result: T = done.value
-                    return result
-                await self._clock.sleep(0)
-
-    async def prune(self, height: int | None, *, spare: bytes | None = None) -> int:
-        """Take out what is dead (`Graph.prune`); how many channels. Raises ProfileUnusable, StoreDamaged."""
-        count = 0
+    async def _wake_regularly(self) -> None:
+        """Channels come from imported files too, and what could not be known is asked for again."""
         while True:
-            async with self._lock:
-                removal = self.graph.prune(int(self._clock.time()), height, spare=spare)
-                await finish(self._forget(removal))
-            if not removal.short_channel_ids:
-                return count
-            count += len(removal.short_channel_ids)
+            self._check.wake()
+            if self._seen < self._height:
+                self._moved.set()
+            await self._clock.sleep(_LOOK_S)
 
-    async def _forget(self, removal: Removal) -> None:
-        """The reason first, then the marks."""
-        self.gone(removal.short_channel_ids)
-        notes = [self._dying.pop(scid)[1] for scid in removal.short_channel_ids if scid in self._dying]
-        await self.store.append([(delete_channel(scid), 0) for scid in removal.stored])
-        await self.store.mark_deleted((*removal.offsets, *notes))
+    # -- the chain as it was when we were last here
 
-    async def compact(self) -> None:
-        """Have the store rewritten when most of it is deleted. Raises ProfileUnusable."""
-        async with self._lock:
-            if self.store.is_worth_compacting:
-                # A cancel after the file was replaced loses where the records went: it comes when the graph is closed.
-                moved = await self.store.compact()
-                self.graph.move_offsets(moved.old, moved.new)
-                self._move_notes(moved)
+    async def _begin(self) -> None:
+        await self._forget_gone()
+        while (height := await self._first_look()) is None:
+            await self._clock.sleep(CHECK_RETRY_S)
+        self._height = max(self._height, height)
+        self._check.tip(self._height)
+        self._moved.set()
 
-    def _move_notes(self, moved: Moved) -> None:
-        scids = list(self._dying)
-        offsets = moved(np.array([offset for _height, offset in self._dying.values()], np.uint64)).tolist()
-        for scid, offset in zip(scids, offsets, strict=True):
-            self._dying[scid] = self._dying[scid][0], offset
+    async def _first_look(self) -> int | None:
+        """The tip's height; None when the chain cannot be asked."""
+        try:
+            tip = await self._source.tip()
+            self._take_no_later_than(tip)
+            await self._take_up(await self._fundings.seen(), tip.height)
+        except ChainUnavailable:
+            return None
+        return tip.height
 
-    # -- what the chain says
+    async def _take_up(self, seen: SeenBlock | None, height: int) -> None:
+        if seen is None:
+            self._seen = height  # nothing was checked before
+            await self._note()
+            return
+        self._seen = max(seen.height, height - SPENDS_READ_BLOCKS)
+        if seen.height > height or await self._hash(seen.height) != seen.block_hash:
+            self._go_back(max(0, min(seen.height, height) - REORGANISED_UNSEEN_BLOCKS))
 
-    async def check(self, capacities_sat: Mapping[int, int]) -> list[int]:
-        """The chain holds the funding outputs of these channels; gives those that are there and were unchecked.
+    async def _hash(self, height: int) -> bytes:
+        return double_sha256(await self._source.header(height))
 
-        Raises ProfileUnusable, StoreDamaged.
-        """
-        return await finish(self._check(capacities_sat))
+    async def _forget_gone(self) -> None:
+        known = await self._fundings.known()
+        for first in range(0, len(known), _SLICE):
+            part = known[first : first + _SLICE]
+            await self._fundings.forget([scid for scid in part if self._kept.graph.row_of(scid) is None])
 
-    async def _check(self, capacities_sat: Mapping[int, int]) -> list[int]:
-        async with self._lock:
-            found = {scid: self.graph.channel(scid) for scid in capacities_sat}
-            fresh = [one for one in found.values() if one is not None and one.trust is Trust.UNCHECKED]
-            scids = [int(one.short_channel_id) for one in fresh]
-            amounts = [(one.offset, capacities_sat[scid]) for one, scid in zip(fresh, scids, strict=True)]
-            await self.store.set_amounts([amount for amount in amounts if amount[0]])
-            for scid in scids:
-                self.graph.mark_checked(scid, capacities_sat[scid])
-            return scids
+    # -- the chain as it grows
 
-    async def remove(self, scids: Iterable[int]) -> None:
-        """The chain does not hold these. Raises ProfileUnusable, StoreDamaged."""
-        async with self._lock:
-            for scid in scids:
-                await finish(self._forget(self.graph.remove(scid)))
+    async def _follow(self) -> None:
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            if self._fork is not None:
+                fork, self._fork = self._fork, None
+                await self._kept.go_back(fork)
+                self._seen = min(self._seen, fork)
+                self._check.wake()
+            try:
+                await self._catch_up()
+            except ChainUnavailable as error:
+                _log.warning("what blocks spend cannot be read now: %s", error.reason)
 
-    async def mark_dying(self, scids: Iterable[int], height: int) -> None:
-        """The block at `height` spent the funding outputs of these channels. Raises ProfileUnusable, StoreDamaged."""
-        async with self._lock:
-            for scid in scids:
-                channel = self.graph.channel(scid)
-                if channel is not None and scid not in self._dying:
-                    await finish(self._mark_dying(channel, height))
+    async def _catch_up(self) -> None:
+        """Up to the tip, or to a reorganisation."""
+        before = self._seen
+        while self._seen < self._height and self._fork is None:
+            height = self._seen + 1
+            await self._take_spent(height)
+            self._seen = height
+            if height % _NOTE_BLOCKS == 0:
+                await self._note()
+        if self._seen != before and self._fork is None:
+            await self._note()
 
-    async def _mark_dying(self, channel: Channel, height: int) -> None:
-        scid = int(channel.short_channel_id)
-        (note,) = await self.store.append([(channel_dying(scid, height + FORGET_AFTER_BLOCKS), 0)])
-        await self.store.mark_dying(_told_of(channel))
-        self._dying[scid] = height, note
-        self.graph.mark_dying(scid, height)
+    async def _take_spent(self, height: int) -> None:
+        if self._watch is None:
+            return
+        try:
+            spent = await self._watch.spent_at(height)
+        except ServerRefused as error:
+            _log.warning("what block %d spends is not known, channels that it closed stay: %s", height, error.reason)
+            return
+        if spent:
+            await self._kept.mark_dying(await self._fundings.spent(spent), height)
 
-    async def go_back(self, fork_height: int) -> None:
-        """Blocks above `fork_height` are no longer in the chain: what they held is unchecked, what they spent lives.
-
-        Raises ProfileUnusable, StoreDamaged.
-        """
-        async with self._lock:
-            for scid in [scid for scid, (height, _note) in self._dying.items() if height > fork_height]:
-                await finish(self._mark_living(scid))
-            above = self.graph.channels_between(fork_height + 1, 1 << 24).tolist()
-            for first in range(0, len(above), _SLICE):
-                await finish(self._uncheck(above[first : first + _SLICE]))
-
-    async def _mark_living(self, scid: int) -> None:
-        _height, note = self._dying.pop(scid)
-        channel = self.graph.channel(scid)
-        if channel is not None:
-            await self.store.mark_living(_told_of(channel))
-        await self.store.mark_deleted([note])
-        self.graph.mark_living(scid)
-
-    async def _uncheck(self, scids: Sequence[int]) -> None:
-        unchecked = [scid for scid in scids if mark_unchecked(self.graph, scid)]
-        channels = [channel for channel in map(self.graph.channel, unchecked) if channel is not None]
-        await self.store.set_amounts([(channel.offset, 0) for channel in channels if channel.offset])
-
-    def tell(self) -> None:
-        """Publish what changed since the last time, if anything did."""
-        changed = self.graph.take_changes()
-        if changed is not None:
-            self._bus.publish(changed)
-
-    async def aclose(self) -> None:
-        """Tell the last changes and close the store; closing twice does nothing. Raises ProfileUnusable.
-
-        What the next start reads is then made ready, which takes as long as reading the store.
-        """
-        async with self._lock:
-            self.tell()
-            await self.store.aclose()
-            if self.store.path is not None:
-                await keep_image(self.store.path, self.graph.chain_hash, self._clock)
-
-
-def _applied(count: int, read: Read, fresh: Rows, replaced: NDArray[np.uint64]) -> list[Applied]:
-    """What became of so many messages, those that were not read among them."""
-    verdicts = np.full(count, UNKNOWN)
-    verdicts[read.numbers] = np.where(read.verdicts == NEWS, KNOWN, read.verdicts)  # unless it is among the fresh
-    verdicts[read.numbers[fresh]] = NEWS
-    applied = [_APPLIED[verdict] for verdict in verdicts.tolist()]
-    for at in np.flatnonzero(replaced).tolist():
-        applied[int(read.numbers[fresh[at]])] = Applied(Verdict.NEWS, int(replaced[at]))
-    return applied
-
-
-def _told_of(channel: Channel) -> list[int]:
-    """Where its announcement and its updates stand in the store."""
-    offsets = [channel.offset, *(policy.offset for policy in channel.policies if policy is not None)]
-    return [offset for offset in offsets if offset]
+    async def _note(self) -> None:
+        await self._fundings.note_seen(SeenBlock(self._seen, await self._hash(self._seen)))
