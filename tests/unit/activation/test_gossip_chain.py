@@ -236,6 +236,8 @@ async def test_channels_of_blocks_to_come_take_up_no_room(tmp_path: Path) -> Non
         assert one.ingest.highest_block is None
         await teller.send(*later.channel_announcements)
         await until(lambda: len(one.graph) == 6, 20)
+        there.bus.publish(TipChanged(tip))
+    assert one.ingest.highest_block is None, "nobody asks the chain any more"
 
 
 async def test_what_was_refuted_is_asked_for_again_on_another_chain_alone(
