@@ -316,18 +316,26 @@ def signed_part(message: bytes, signer: bytes | None = None) -> SignedPart:
         case ChannelUpdate.TYPE:
             if signer is None:
                 raise ValueError("an update does not say who signed it")
-            signature = Reader(message, _TYPE_BYTES).take(SIGNATURE_BYTES)
-            return SignedPart(_digest(message, _SIGNED_FROM), ((signature, signer),))
+            if len(message) < _SIGNED_FROM:
+                raise Truncated(f"no signature ends after {len(message)} bytes")
+            return SignedPart(_digest(message, _SIGNED_FROM), ((message[_TYPE_BYTES:_SIGNED_FROM], signer),))
         case other:
             raise ValueError(f"a message of type {other} bears no signature")
 
 
 def _channel_checks(message: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """Both nodes, then both keys of the funding output."""
-    reader = Reader(message, _TYPE_BYTES)
-    signatures = [reader.take(SIGNATURE_BYTES) for _ in range(4)]
-    reader.take(reader.u16() + CHAIN_HASH_BYTES + 8)
-    return tuple((signature, reader.take(POINT_BYTES)) for signature in signatures)
+    features = int.from_bytes(message[_CHANNEL_SIGNED_FROM : _CHANNEL_SIGNED_FROM + 2], "big")
+    keys = _CHANNEL_SIGNED_FROM + 2 + features + CHAIN_HASH_BYTES + 8
+    if len(message) < keys + 4 * POINT_BYTES:
+        raise Truncated(f"a channel announcement has at least {keys + 4 * POINT_BYTES} bytes, not {len(message)}")
+    signatures = range(_TYPE_BYTES, _CHANNEL_SIGNED_FROM, SIGNATURE_BYTES)
+    return tuple(
+        [
+            (message[at : at + SIGNATURE_BYTES], message[key : key + POINT_BYTES])
+            for at, key in zip(signatures, range(keys, keys + 4 * POINT_BYTES, POINT_BYTES), strict=True)
+        ]
+    )
 
 
 def _digest(message: bytes, start: int) -> bytes:

@@ -9,6 +9,13 @@ BATCH_BYTES = 48 * 1024
 """The same in bytes. The next frame fits the pipe (64 KB on Linux) as a whole, so a worker that has finished one has
 another without waiting for the loop's turn; 110 announcements, 12 ms."""
 
+MOST_WORKERS = 4
+"""Processes that verify signatures, where there are so many cores: a whole network takes five seconds of two. Each
+holds 20 MB."""
+
+WORKER_NICENESS = 10
+"""How far they stand back: with a ninth of its weight they leave the window its frames, and have all that is left."""
+
 BATCHES_A_WORKER = 2
 """One that it works on and one that waits in its pipe; whoever brings more is kept waiting."""
 

@@ -22,7 +22,7 @@ from typing import Any, Protocol, cast
 from core.base.clock import Clock, SystemClock
 from core.base.finish import finish
 from core.gossip.errors import VerificationFailed
-from core.gossip.limits import BATCH_DEATHS, BATCHES_A_WORKER, STILLBORN_WORKERS, WORKER_SILENT_S
+from core.gossip.limits import BATCH_DEATHS, BATCHES_A_WORKER, MOST_WORKERS, STILLBORN_WORKERS, WORKER_SILENT_S
 from core.gossip.verify_frames import COUNT, Record, Verdict, frames, read_verdicts
 
 _log = logging.getLogger(__name__)
@@ -39,6 +39,12 @@ def worker_command() -> list[str]:
     if getattr(sys, "frozen", False):
         return [sys.executable, WORKER_FLAG]
     return [sys.executable, "-P", "-m", "core.gossip.verifier"]
+
+
+def default_workers() -> int:
+    """One for each core that we may use, within bounds."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS)
 
 
 def _where_we_are() -> dict[str, str]:
@@ -172,13 +178,15 @@ class Verifier:
     @classmethod
     @asynccontextmanager
     async def start(
-        cls, workers: int = 1, *, clock: Clock | None = None, command: Sequence[str] | None = None
+        cls, workers: int | None = None, *, clock: Clock | None = None, command: Sequence[str] | None = None
     ) -> AsyncIterator[Verifier]:
         """Run so many workers until the context ends; they need a moment until they answer, which nobody waits for.
 
+        None: one a core, `MOST_WORKERS` at most.
         VerificationFailed when none can be started at all. `clock`: by which one that is silent is noticed, or else the
         machine's. `command` is for tests.
         """
+        workers = default_workers() if workers is None else workers
         verifier = cls(workers, clock or SystemClock(), worker_command() if command is None else command)
         watching = asyncio.create_task(verifier._watch())
         try:
@@ -280,7 +288,9 @@ class Verifier:
 
     async def _spawn(self) -> None:
         environment = {**os.environ, **_where_we_are()}
-        options: dict[str, Any] = {"creationflags": 0x0800_0000} if sys.platform == "win32" else {}  # CREATE_NO_WINDOW
+        options: dict[str, Any] = {}
+        if sys.platform == "win32":
+            options["creationflags"] = 0x0800_0000 | 0x4000  # CREATE_NO_WINDOW, BELOW_NORMAL_PRIORITY_CLASS
         try:
             _, worker = await asyncio.get_running_loop().subprocess_exec(
                 lambda: _Worker(self), *self._command, env=environment, start_new_session=True, **options

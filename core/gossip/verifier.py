@@ -18,7 +18,7 @@ from typing import BinaryIO
 from coincurve import PublicKey
 
 from core.bolt.gossip import SignedPart
-from core.gossip.limits import NODE_KEYS
+from core.gossip.limits import NODE_KEYS, WORKER_NICENESS
 from core.gossip.verify_frames import LENGTH, Verdict, answer, parts
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
@@ -66,6 +66,8 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 def main() -> int:
     """The worker's life. The exit code is 0 however the node ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the node, which then ends us
+    if sys.platform != "win32":  # there whoever starts us says so
+        os.nice(WORKER_NICENESS)
     answers = os.dup(_STDOUT)
     os.dup2(_STDERR, _STDOUT)  # what a library may print is no answer
     with (

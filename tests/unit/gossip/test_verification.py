@@ -16,8 +16,15 @@ from coincurve import PrivateKey
 
 from core.bolt.gossip import SignedPart
 from core.gossip.errors import VerificationFailed
-from core.gossip.limits import BATCH_DEATHS, BATCHES_A_WORKER, STILLBORN_WORKERS, WORKER_SILENT_S
-from core.gossip.verification import Verifier
+from core.gossip.limits import (
+    BATCH_DEATHS,
+    BATCHES_A_WORKER,
+    MOST_WORKERS,
+    STILLBORN_WORKERS,
+    WORKER_NICENESS,
+    WORKER_SILENT_S,
+)
+from core.gossip.verification import Verifier, default_workers
 from core.gossip.verify_frames import Verdict
 from tests.support.announcements import compact_signature
 from tests.support.clock import ManualClock
@@ -50,6 +57,21 @@ async def test_verdicts_stand_in_the_order_of_the_batch(workers: int) -> None:
 async def test_the_same_in_the_windows_loop() -> None:
     async with Verifier.start(2) as verifier:
         assert await verifier.verify(PATTERN) == EXPECTED
+
+
+async def test_there_is_one_for_each_core_and_they_stand_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, workers in ((1, 1), (2, 2), (64, MOST_WORKERS)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _pid, cores=cores: set(range(cores)), raising=False)
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        assert default_workers() == workers
+    monkeypatch.undo()
+    async with Verifier.start() as verifier:
+        assert len(verifier.pids) == default_workers()
+        assert all(await verifier.verify([GOOD]))  # so that one of them is ready
+        if sys.platform != "win32":
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            nices = [os.getpriority(os.PRIO_PROCESS, pid) for pid in verifier.pids]
+            assert max(nices) == min(19, own + WORKER_NICENESS)
 
 
 async def test_many_callers_get_their_own_verdicts() -> None:
