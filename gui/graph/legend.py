@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QEvent, QLineF, QObject, QSize
+from PySide6.QtCore import QEvent, QLineF, QObject, QSize, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
@@ -16,6 +16,8 @@ from gui.widgets.basics import label, row
 from gui.words_graph import class_words, standing_words
 
 _SAMPLE_EM = (2.2, 0.9)
+_SHARE = 0.25
+"""Of the picture's width that it may hide, and twice as much of its height: the middle stays free."""
 _SAMPLE_CLASS = 2
 """The colour in which kinds are shown: one from the middle."""
 
@@ -47,6 +49,9 @@ class _Sample(QWidget):
 class Legend(QFrame):
     """A card in the corner of the picture: capacity, then kinds."""
 
+    fits_changed = Signal(bool)
+    """Whether there is room for it beside what it would hide, once that is another answer than before."""
+
     def __init__(self, theme: Theme, parent: QWidget) -> None:
         super().__init__(parent)
         self.setProperty("kind", "card")
@@ -67,6 +72,7 @@ class Legend(QFrame):
         self._kinds["dying"] = _line(dying, tr("closing: its coins were spent"), theme)
         for part in self._kinds.values():
             layout.addWidget(part)
+        self._fits: bool | None = None
         parent.installEventFilter(self)
 
     @property
@@ -91,7 +97,12 @@ class Legend(QFrame):
     def _settle(self) -> None:
         """Bottom left of the picture."""
         self.adjustSize()
-        self.move(SPACE_RELATED, self.parentWidget().height() - self.height() - SPACE_RELATED)
+        around = self.parentWidget().size()
+        self.move(SPACE_RELATED, around.height() - self.height() - SPACE_RELATED)
+        fits = self.width() <= _SHARE * around.width() and self.height() <= 2 * _SHARE * around.height()
+        if fits is not self._fits:
+            self._fits = fits
+            self.fits_changed.emit(fits)
 
 
 def _line(sample: _Sample, words: str, theme: Theme) -> QWidget:

@@ -50,6 +50,7 @@ REFRESH_MS = 500
 _AGES_MS = 10_000
 _BEST = b""
 _PEERS_OFFERED = 50
+_SEARCH_EM = 12
 _STEPS = 2
 """At first: our peers, and whom they have channels with."""
 
@@ -358,7 +359,8 @@ class GraphView(QWidget):
         self.search.setAccessibleName(tr("Find a node by name or id"))
         self.search.setMaxLength(200)
         self.centres.setAccessibleName(tr("Node in the middle"))
-        self.centres.setMinimumContentsLength(12)
+        self.centres.setMinimumContentsLength(10)
+        self.search.setMinimumWidth(self._theme.em(_SEARCH_EM))
         line = QHBoxLayout()
         line.setSpacing(SPACE_RELATED)
         line.addWidget(self.search, 1)
@@ -387,6 +389,7 @@ class GraphView(QWidget):
         explain.setCheckable(True)
         explain.setChecked(True)
         explain.toggled.connect(self.legend.setVisible)
+        self.legend.fits_changed.connect(explain.setChecked)
         line.addWidget(explain)
         line.setContentsMargins(0, 0, 0, SPACE_INSIDE)
         return line

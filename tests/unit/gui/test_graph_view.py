@@ -161,6 +161,27 @@ async def test_our_peers_and_whom_they_have_channels_with_are_drawn(frame: Frame
 
 
 @pytest.mark.qt_loop
+async def test_the_legend_gives_way_where_it_would_hide_the_picture_until_it_is_asked_for(
+    frame: Frame, node: FakeNode
+) -> None:
+    fill(node)
+    page = await shown(frame, node)
+    explain = next(each for each in page.findChildren(QAbstractButton) if each.toolTip() == "What the lines mean")
+    assert page.legend.isVisible()
+    frame.resize(500, 400)
+    await until(lambda: not page.legend.isVisible())
+    explain.click()
+    assert page.legend.isVisible()
+    frame.resize(1000, 700)
+    await until(lambda: page.canvas.width() > 700)
+    assert page.legend.isVisible()
+    explain.click()
+    frame.resize(1010, 710)
+    await until(lambda: page.canvas.height() > 560)
+    assert not page.legend.isVisible()
+
+
+@pytest.mark.qt_loop
 async def test_one_step_is_the_peers_alone(frame: Frame, node: FakeNode) -> None:
     fill(node)
     node.fake_peers.arrive(node_id(11), address(11))
