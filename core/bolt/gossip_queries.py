@@ -277,6 +277,13 @@ class ReplyChannelRange:
         )
 
 
+def range_end(message: bytes) -> int:
+    """`ReplyChannelRange.end_blocknum` of one, without reading its list. Truncated when it is too short for that."""
+    reader = reader_of(message, ReplyChannelRange.TYPE)
+    reader.take(CHAIN_HASH_BYTES)
+    return reader.u32() + reader.u32()
+
+
 @dataclass(frozen=True, slots=True)
 class GossipTimestampFilter:
     """Asks for gossip of this range of timestamps from now on (BOLT 7, `gossip_timestamp_filter`)."""

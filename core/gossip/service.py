@@ -19,6 +19,7 @@ from core.bolt.gossip_queries import (
     ReplyChannelRange,
     ReplyShortChannelIdsEnd,
     UnknownEncoding,
+    range_end,
 )
 from core.bolt.wire import WireError
 from core.gossip.ingest import Ingest, Taken
@@ -188,6 +189,7 @@ class Gossip:
     def _keep_list(self, peer: Peer, message: bytes) -> None:
         """What nobody asked for is not even read."""
         if not self._seeker.awaits_list(peer.peer_id):
+            self._keep_no_list(peer, message)
             return
         if len(self._lists) >= LISTS_WAITING:
             self._seeker.give_up(peer.peer_id, self._clock.monotonic())
@@ -195,14 +197,25 @@ class Gossip:
         self._lists.append((peer, message))
         self._lists_there.set()
 
+    def _keep_no_list(self, peer: Peer, message: bytes) -> None:
+        """Of what is not awaited any more only its end counts."""
+        try:
+            self._seeker.listed_late(peer.peer_id, range_end(message))
+        except WireError as error:
+            _blame(peer, message, error)
+
     async def _read_lists(self) -> None:
         while True:
             await self._lists_there.wait()
             self._lists_there.clear()
             while self._lists:
                 peer, message = self._lists.popleft()
-                if self._by_id.get(peer.peer_id) is peer and self._seeker.awaits_list(peer.peer_id):
+                if self._by_id.get(peer.peer_id) is not peer:
+                    continue
+                if self._seeker.awaits_list(peer.peer_id):
                     await self._read_list(peer, message)
+                else:
+                    self._keep_no_list(peer, message)
 
     async def _read_list(self, peer: Peer, message: bytes) -> None:
         try:

@@ -65,6 +65,9 @@ class Seeker:
         """Those of them that speak of timestamps, checksums and single updates."""
         self._streaming: set[bytes] = set()
         self._asked: _Asked | None = None
+        self._owing = dict[bytes, bool]()
+        """Who was given up on in the middle of an answer, and whether that was a list. BOLT 7 forbids to ask again
+        until it has come to its end; what comes of it is not looked at."""
         self._failed: bytes | None = None
         """Whose answer last came to no end: another one is asked next, if there is any."""
         self._check_at = 0.0
@@ -84,6 +87,11 @@ class Seeker:
         asked = self._asked
         return asked is not None and asked.peer_id == peer_id and not asked.querying
 
+    def listed_late(self, peer_id: bytes, end_blocknum: int) -> None:
+        """A part of a list that is not awaited any more, if it ever was."""
+        if self._owing.get(peer_id) is True and end_blocknum >= _ALL:
+            del self._owing[peer_id]
+
     def connected(self, peer_id: bytes, now: float, wall: int, *, extended: bool = False) -> list[Send]:
         """A peer that offers `gossip_queries`, and with `extended` `gossip_queries_ex`."""
         self._peers[peer_id] = 0
@@ -98,6 +106,7 @@ class Seeker:
         self._streaming.discard(peer_id)
         if self._asked is not None and self._asked.peer_id == peer_id:
             self._again(now)
+        self._owing.pop(peer_id, None)
         return self._stream(wall) + self._check(now)
 
     def told_news(self, peer_id: bytes) -> None:
@@ -119,6 +128,7 @@ class Seeker:
         asked.listed += len(reply.short_channel_ids)
         if asked.listed > LISTED_CHANNELS or reply.first_blocknum > asked.next_block:
             self.give_up(peer_id, now)
+            self.listed_late(peer_id, reply.end_blocknum)
             return []
         asked.wanted.extend(wanted)
         asked.next_block = max(asked.next_block, reply.end_blocknum)
@@ -133,6 +143,8 @@ class Seeker:
         """All that the peer knows of the channels asked for has come."""
         asked = self._asked
         if asked is None or asked.peer_id != peer_id or not asked.querying:
+            if self._owing.get(peer_id) is False:
+                del self._owing[peer_id]
             return []
         asked.heard_at = now
         return self._query(asked)
@@ -168,10 +180,11 @@ class Seeker:
         return sends
 
     def _check(self, now: float) -> list[Send]:
-        if self._asked is not None or not self._peers or now < self._check_at:
+        free = [one for one in self._peers if one not in self._owing]
+        if self._asked is not None or not free or now < self._check_at:
             return []
         self._check_at = now + CHECK_INTERVAL_S
-        peer_id = self._chance.choice([one for one in self._peers if one != self._failed] or list(self._peers))
+        peer_id = self._chance.choice([one for one in free if one != self._failed] or free)
         self._asked = _Asked(peer_id, now, now)
         option = WANT_TIMESTAMPS | WANT_CHECKSUMS if peer_id in self._extended else None
         return [(peer_id, QueryChannelRange(self._chain_hash, 0, _ALL, option).encode())]
@@ -179,6 +192,7 @@ class Seeker:
     def _again(self, now: float) -> None:
         """The answer did not come to its end: another peer is asked before the hour is over."""
         assert self._asked is not None  # whoever calls has seen it
+        self._owing[self._asked.peer_id] = not self._asked.querying
         self._failed, self._asked = self._asked.peer_id, None
         self._check_at = now + ANSWER_TIMEOUT_S
 

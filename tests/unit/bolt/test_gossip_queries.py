@@ -25,6 +25,7 @@ from core.bolt.gossip_queries import (
     UnknownEncoding,
     most_ids_in_query,
     most_ids_in_reply,
+    range_end,
 )
 from core.bolt.networks import NETWORKS
 from core.bolt.wire import (
@@ -123,6 +124,7 @@ def test_range_replies_go_round(
     pairs = st.none() | st.lists(pair, min_size=len(found), max_size=len(found)).map(tuple)
     reply = ReplyChannelRange(CHAIN, first, number, complete, found, data.draw(pairs), data.draw(pairs))
     assert ReplyChannelRange.decode(reply.encode()) == reply
+    assert range_end(reply.encode()) == reply.end_blocknum
     assert reply.end_blocknum == first + number
 
 

@@ -230,3 +230,10 @@ async def answers(peer: RawPeer, last: int) -> list[bytes]:
             if 256 <= kind(message) <= 265 and kind(message) not in (261, 263, 265):
                 found.append(message)
     return found
+
+
+async def test_a_list_that_nobody_asked_for_and_that_is_cut_off_ends_the_connection(tmp_path: Path) -> None:
+    """BOLT 1: though nothing of it would be read."""
+    async with told(tmp_path / "a") as a, raw(a) as teller:
+        await teller.send(ReplyChannelRange(CHAIN, 0, 5, True, (7,)).encode()[:40])
+        await a.peers.closed(CloseCode.MALFORMED)

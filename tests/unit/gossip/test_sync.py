@@ -142,10 +142,40 @@ def test_who_does_not_answer_or_leaves_is_not_waited_for() -> None:
     assert seek.is_asking
     seek.look(30.0 + ANSWER_TIMEOUT_S, WALL)
     assert not seek.is_asking
-    assert ranges(seek.look(30.0 + 2 * ANSWER_TIMEOUT_S, WALL)) == [peer(1)]
-    seek.disconnected(peer(1), 200.0, WALL)
+    assert ranges(seek.connected(peer(2), 31.0 + ANSWER_TIMEOUT_S, WALL)) == []
+    assert ranges(seek.look(30.0 + 2 * ANSWER_TIMEOUT_S, WALL)) == [peer(2)]
+    seek.disconnected(peer(2), 200.0, WALL)
     assert not seek.is_asking
-    assert not seek.streaming
+    assert seek.streaming == {peer(1)}
+
+
+def test_who_still_owes_a_list_is_not_asked_for_another() -> None:
+    """BOLT 7: nor while an answer is outstanding, which ends by its last part or with the connection."""
+    seek = seeker()
+    seek.connected(peer(1), 0.0, WALL)
+    seek.listed(peer(1), reply(0, 600), [], 1.0)
+    now = 2 * CHECK_INTERVAL_S
+    assert ranges(seek.look(now, WALL) + seek.look(2 * now, WALL)) == []
+    seek.answered(peer(1), 2 * now)
+    seek.listed_late(peer(1), 700)
+    assert ranges(seek.look(2 * now, WALL)) == []
+    seek.listed_late(peer(1), ALL)
+    assert ranges(seek.look(2 * now, WALL)) == [peer(1)]
+    seek.look(3 * now, WALL)
+    seek.disconnected(peer(1), 3 * now, WALL)
+    assert ranges(seek.connected(peer(1), 4 * now, WALL)) == [peer(1)]
+
+
+def test_who_still_owes_channels_is_asked_nothing_more() -> None:
+    seek = seeker()
+    seek.connected(peer(1), 0.0, WALL)
+    seek.listed(peer(1), reply(0, ALL, 1), of(1), 1.0)
+    now = 2 * CHECK_INTERVAL_S
+    assert ranges(seek.look(now, WALL) + seek.look(2 * now, WALL)) == []
+    seek.listed_late(peer(1), ALL)
+    assert ranges(seek.look(2 * now, WALL)) == []
+    assert seek.answered(peer(1), 2 * now) == []
+    assert ranges(seek.look(2 * now, WALL)) == [peer(1)]
 
 
 def test_answers_that_nobody_asked_for_lists_with_gaps_and_without_end_are_left() -> None:

@@ -44,11 +44,17 @@ class Peers(RuleBasedStateMachine):
         self.extended: dict[bytes, bool] = {}
         self.streams: set[bytes] = set()
         self.checks = 0
+        self.outstanding: set[tuple[bytes, int]] = set()
+        """Peers with the type of a question whose answer has not come to its end."""
 
     def sent(self, sends: list[Send]) -> None:
         for peer_id, message in sends:
             assert peer_id in self.extended, "sent to who is gone"
-            match message[0] << 8 | message[1]:
+            kind = message[0] << 8 | message[1]
+            if kind != GossipTimestampFilter.TYPE:
+                assert (peer_id, kind) not in self.outstanding, "asked again before the answer ended"
+                self.outstanding.add((peer_id, kind))
+            match kind:
                 case GossipTimestampFilter.TYPE:
                     wanted = GossipTimestampFilter.decode(message).timestamp_range
                     assert (peer_id in self.streams) is (wanted == 0), "told twice to begin, or to end"
@@ -71,12 +77,21 @@ class Peers(RuleBasedStateMachine):
     def go(self, peer: bytes) -> None:
         if self.extended.pop(peer, None) is not None:
             self.streams.discard(peer)
+            self.outstanding -= {(peer, QueryChannelRange.TYPE), (peer, QueryShortChannelIds.TYPE)}
             self.sent(self.seek.disconnected(peer, self.now, WALL))
 
     @rule(peer=PEERS, first=BLOCKS, blocks=BLOCKS, ids=IDS, chain=st.sampled_from((CHAIN, FOREIGN)))
     def list(self, peer: bytes, first: int, blocks: int, ids: list[int], chain: bytes) -> None:
-        reply = ReplyChannelRange(chain, first, blocks, True, tuple(ids))
-        self.sent(self.seek.listed(peer, reply, [(scid, EVERYTHING) for scid in ids], self.now))
+        self.told(peer, ReplyChannelRange(chain, first, blocks, True, tuple(ids)))
+
+    def told(self, peer: bytes, reply: ReplyChannelRange) -> None:
+        if reply.chain_hash == CHAIN and reply.end_blocknum >= ALL:
+            self.outstanding.discard((peer, QueryChannelRange.TYPE))
+        if self.seek.awaits_list(peer):
+            wanted = [(scid, EVERYTHING) for scid in reply.short_channel_ids]
+            self.sent(self.seek.listed(peer, reply, wanted, self.now))
+        elif reply.chain_hash == CHAIN:
+            self.seek.listed_late(peer, reply.end_blocknum)
 
     @rule(peer=PEERS)
     def flood(self, peer: bytes) -> None:
@@ -85,6 +100,7 @@ class Peers(RuleBasedStateMachine):
 
     @rule(peer=PEERS)
     def answer(self, peer: bytes) -> None:
+        self.outstanding.discard((peer, QueryShortChannelIds.TYPE))
         self.sent(self.seek.answered(peer, self.now))
 
     @rule(peer=PEERS)
@@ -116,13 +132,14 @@ class Peers(RuleBasedStateMachine):
         while self.now < end and not (self.checks > checks and not self.seek.is_asking):
             self.look(5.0)
             for peer in self.extended:
-                self.sent(self.seek.listed(peer, ReplyChannelRange(CHAIN, 0, ALL, True, (9,)), [(9, 1)], self.now))
+                self.told(peer, ReplyChannelRange(CHAIN, 0, ALL, True, (9,)))
                 while self.seek.is_asking and self.answers(peer):
                     pass
         assert self.checks > checks
         assert not self.seek.is_asking
 
     def answers(self, peer: bytes) -> bool:
+        self.outstanding.discard((peer, QueryShortChannelIds.TYPE))
         sends = self.seek.answered(peer, self.now)
         self.sent(sends)
         return bool(sends)
