@@ -16,7 +16,7 @@ from core.gossip import verify_frames
 from core.gossip.errors import VerificationFailed
 from core.gossip.graph_values import Verdict
 from core.gossip.kept_graph import Announcement, KeptGraph, News
-from core.gossip.limits import FURTHEST_AHEAD_S, OLDEST_UPDATE_S, UNCHECKED
+from core.gossip.limits import FURTHEST_AHEAD_S, LONGEST_RECORD, OLDEST_UPDATE_S, UNCHECKED
 from core.gossip.store_format import CHANNEL_ANNOUNCEMENT, CHANNEL_UPDATE, NODE_ANNOUNCEMENT
 from core.gossip.store_import import StoreImport
 from core.gossip.store_reading import Progress
@@ -42,8 +42,8 @@ class ImportReport:
     known: int
     """We had them, or newer ones."""
     passed_over: int
-    """Of no use: of another chain, of unknown channels and nodes, too old or of a time to come, more channels than are
-    held while the chain is not asked."""
+    """Of no use: of another chain, of unknown channels and nodes, too old or of a time to come, longer than any, more
+    channels than are held while the chain is not asked."""
     refused: int
     """Malformed, or not signed by whom they name."""
     left_out: str | None
@@ -127,6 +127,9 @@ class _Import:
         for first in range(0, len(messages), _SLICE):
             for message in messages[first : first + _SLICE]:
                 kind = _KINDS[int.from_bytes(message[:2], "big")]
+                if len(message) > LONGEST_RECORD:
+                    self.counts["passed over"] += 1
+                    continue
                 try:
                     found[kind].append(_Message(message, kind.decode(message)))
                 except WireError:

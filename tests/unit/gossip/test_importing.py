@@ -136,6 +136,16 @@ async def test_no_more_unchecked_channels_than_there_is_room_for(
         assert (report.channels, report.passed_over, len(kept.graph)) == (7, 53, 7)
 
 
+async def test_a_message_longer_than_any_is_passed_over(tmp_path: Path) -> None:
+    """It would lie in our file, and what a node says of itself in memory."""
+    made = network()
+    long = made.update(0, 0) + bytes(LONGEST_RECORD)
+    await stored(tmp_path / "theirs", [made.channel_announcements[0], long])
+    async with opened(tmp_path) as kept:
+        report = await StoreImporter(kept, SystemClock()).run(tmp_path / "theirs")
+        assert (report.channels, report.updates, report.refused, report.passed_over) == (1, 0, 0, 1)
+
+
 async def test_a_damaged_store_gives_what_can_be_read_and_says_what_not(tmp_path: Path) -> None:
     await stored(tmp_path / "theirs", list(network().channel_announcements))
     whole = (tmp_path / "theirs").read_bytes()
