@@ -19,6 +19,7 @@ from core.gossip.errors import VerificationFailed
 from core.gossip.graph_values import Trust
 from core.gossip.importing import ImportReport, StoreImporter
 from core.gossip.kept_graph import KeptGraph
+from core.gossip.limits import LONGEST_RECORD
 from core.gossip.store import open_gossip_store
 from core.gossip.store_format import channel_amount
 from core.storage.errors import ProfileUnusable
