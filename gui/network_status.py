@@ -12,13 +12,14 @@ from core.gossip.columns import CHECKED, DYING, LIVE, OVERLAY
 from core.gossip.graph import Graph
 from gui.actions import ActionId, Actions
 from gui.graph.neighbourhood import Counts
-from gui.phrases import tr
+from gui.phrases import bounded, tr
 from gui.theme import SPACE_GROUP, SPACE_INSIDE, SPACE_RELATED, Size, Theme
 from gui.times import ago
 from gui.widgets.basics import button, label, paragraph, row
 from gui.words_graph import freshness_words
 
 if TYPE_CHECKING:
+    from core.activation.lightning import Lightning
     from core.gossip.service import Standing
     from core.node import Node
 
@@ -102,22 +103,24 @@ class NetworkStatus(QToolButton):
             self.setText(words)
             self.setAccessibleName(words)
         if self.panel.isVisible():
-            self._fill(standing)
+            self._fill(lightning)
 
     def open_panel(self) -> None:
         """Above the line, closed by a click elsewhere or Escape."""
         lightning = self._node.lightning
         if lightning is None:
             return
-        self._fill(lightning.gossip.standing)
+        self._fill(lightning)
         self.panel.adjustSize()
         corner = self.mapToGlobal(QPoint(self.width() - self.panel.width(), -self.panel.height() - SPACE_INSIDE))
         self.panel.move(corner)
         self.panel.show()
 
-    def _fill(self, standing: Standing) -> None:
+    def _fill(self, lightning: Lightning) -> None:
         now = self._node.clock.time()
-        self.panel.show_facts(self._counts, standing, now, None if self._heard_at is None else now - self._heard_at)
+        heard_s = None if self._heard_at is None else now - self._heard_at
+        self.panel.show_facts(self._counts, lightning.gossip.standing, now, heard_s)
+        self.panel.show_failure(lightning.rapid.failure)
 
 
 class NetworkPanel(QFrame):
@@ -146,8 +149,11 @@ class NetworkPanel(QFrame):
             self._add(name, words)
         self._sync = paragraph("", theme, size=Size.TABLE)
         self._fresh = paragraph("", theme, size=Size.TABLE, tone="muted")
+        self._failed = paragraph("", theme, size=Size.TABLE, tone="warn")
         self._layout.addWidget(self._sync)
         self._layout.addWidget(self._fresh)
+        self._layout.addWidget(self._failed)
+        self.show_failure("")
 
     def offer(self, actions: Actions, *action_ids: ActionId) -> None:
         """Buttons for these actions, in a row at the end."""
@@ -165,7 +171,7 @@ class NetworkPanel(QFrame):
     def text(self) -> str:
         """All that it says, a line each."""
         shown = [f"{name.text()}: {value.text()}" for name, value in self._values.values() if not value.isHidden()]
-        return "\n".join((*shown, self._sync.text(), self._fresh.text()))
+        return "\n".join((*shown, *filter(None, (self._sync.text(), self._fresh.text(), self._failed.text()))))
 
     def show_facts(self, counts: Counts, standing: Standing, now: float, heard_s: float | None) -> None:
         """`heard_s` is how long ago the graph changed, None when it has not since the window is there."""
@@ -183,6 +189,14 @@ class NetworkPanel(QFrame):
             changed = tr("last change just now") if heard_s < 1 else tr("last change {ago} ago", ago=ago(heard_s))
             fresh.append(changed)
         self._fresh.setText("  ·  ".join(fresh))
+
+    def show_failure(self, reason: str) -> None:
+        """Why the snapshot that the settings name was not taken; empty hides the line."""
+        words = tr(
+            "The snapshot was not taken in: {reason}. Leyden tries again within the hour.", reason=bounded(reason)
+        )
+        self._failed.setText(words if reason else "")
+        self._failed.setVisible(bool(reason))
 
     def _add(self, name: str, words: str) -> None:
         part_of_channels = name not in ("nodes", "channels")

@@ -58,6 +58,8 @@ class RapidSync:
         """Of the newest snapshot, in seconds since the epoch; 0 without one."""
         self.damage: FileDamaged | None = None
         """Set when the file was unusable and lies aside now."""
+        self.failure = ""
+        """Why the last attempt of `run` brought nothing; empty when it did."""
         self._kept = kept
         self._clock = clock
         self._dial = dial
@@ -130,8 +132,9 @@ class RapidSync:
             try:
                 report = await self.take()
                 _log.info("a snapshot of %s brought %d channels", report.source, report.channels)
-                wait_s = REFRESH_S
+                wait_s, self.failure = REFRESH_S, ""
             except (SnapshotUnavailable, SnapshotRefused) as error:
+                self.failure = error.reason
                 _log.warning("no snapshot from %s: %s", error.source, error.reason)
             except ProfileUnusable as error:
                 problem(error)

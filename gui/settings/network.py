@@ -35,7 +35,8 @@ class NetworkPage(QWidget):
         self.source.setObjectName("rapidSource")
         self.source.setFont(theme.font(fixed=True))
         self.source.setMaxLength(_SOURCE_MAX)
-        self.source.setPlaceholderText(tr("https://… or a file"))
+        public = "https://rapidsync.lightningdevkit.org/snapshot" if settings.network == "bitcoin" else "https://…"
+        self.source.setPlaceholderText(tr("{url} or a file", url=public))
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(SPACE_GROUP)

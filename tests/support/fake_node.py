@@ -192,10 +192,16 @@ class FakeGossip:
 
 
 @dataclass
+class FakeRapid:
+    failure: str = ""
+
+
+@dataclass
 class FakeLightning:
     peers: FakePeers
     graph: Graph
     gossip: FakeGossip = field(default_factory=FakeGossip)
+    rapid: FakeRapid = field(default_factory=FakeRapid)
 
 
 class FakeNode:

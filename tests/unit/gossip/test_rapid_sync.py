@@ -311,9 +311,11 @@ async def test_each_day_one_and_after_a_failure_each_hour(tmp_path: Path) -> Non
         server.answer = nothing
         running = asyncio.create_task(sync.run(problems.append))
         await until(lambda: len(server.asked) == 1 and _sleeps(clock, RETRY_S))
+        assert "503" in sync.failure
         server.answer = good
         await clock.advance(RETRY_S)
         await until(lambda: sync.latest_seen == NOW - 100 and _sleeps(clock, REFRESH_S))
+        assert sync.failure == ""
         await clock.advance(REFRESH_S)
         await until(lambda: sync.latest_seen == NOW - 50 and _sleeps(clock, REFRESH_S))
         assert len(server.asked) == 3

@@ -110,6 +110,21 @@ def test_the_panel_tells_all_and_keeps_telling(node: FakeNode, window: MainWindo
     status.panel.hide()
 
 
+def test_a_snapshot_that_was_not_taken_is_said_with_its_reason(
+    node: FakeNode, window: MainWindow, status: NetworkStatus
+) -> None:
+    status.click()
+    assert "snapshot" not in status.panel.text
+    assert node.lightning is not None
+    node.lightning.rapid.failure = "no such file\x1b"
+    window.status.refresh()
+    assert status.panel.text.endswith("not taken in: no such file\ufffd. Leyden tries again within the hour.")
+    node.lightning.rapid.failure = ""
+    window.status.refresh()
+    assert "snapshot" not in status.panel.text
+    status.panel.hide()
+
+
 def test_the_panel_is_gone_with_lightning(node: FakeNode, window: MainWindow, status: NetworkStatus) -> None:
     status.click()
     assert status.panel.isVisible()
