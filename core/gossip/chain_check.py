@@ -61,8 +61,8 @@ class Answered(Protocol):
     def checked(self, scids: Sequence[int]) -> None:
         """The chain holds these."""
 
-    def refuted(self, scids: Sequence[int], *, blamed: bool) -> None:
-        """It does not; `blamed`: and never did."""
+    def refuted(self, scids: Sequence[int], *, blamed: bool) -> list[int]:
+        """It does not; `blamed`: and never did. Gives channels that go with these without being asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +198,9 @@ class ChainCheck:
             if gone:
                 self._remember(gone, scripts)
                 # Before they are gone: who brought them is known as long as they are there.
-                self._told.refuted(gone, blamed=reason is not NoFunding.SPENT)
-                await self._kept.remove(gone)
+                gone += self._told.refuted(gone, blamed=reason is not NoFunding.SPENT)
+                for first in range(0, len(gone), CHECKS_AT_ONCE):  # others change the graph in between
+                    await self._kept.remove(gone[first : first + CHECKS_AT_ONCE])
 
     async def _fade(self, spent: Sequence[int]) -> list[int]:
         """Those that were seen unspent once may be splices, and go as BOLT 7 has it; gives the others."""

@@ -179,6 +179,15 @@ class Ingest:
                 self._lies.popitem(last=False)
         return source
 
+    def settle_all_of(self, peer_id: bytes) -> list[int]:
+        """The unchecked channels that a liar brought, which go unasked; they may be told of again, by others too."""
+        found = [scid for scid, source in self._brought.items() if source == peer_id]
+        for scid in found:
+            self._forget_source(scid)
+        if found:
+            self._seen = Seen()
+        return found
+
     def reconsider(self) -> None:
         """The chain is another: channels that it did not hold may be told of again, in the same words."""
         self._seen = Seen()

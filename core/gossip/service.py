@@ -168,12 +168,17 @@ class Gossip:
         """The chain holds these channels: they may be told to others."""
         self._passing_on.checked({scid: self.ingest.settled(scid, stands=True) or b"" for scid in scids})
 
-    def refuted(self, scids: Sequence[int], *, blamed: bool) -> None:
-        """The chain does not hold these; `blamed`: it never did, so who brought them had no reason to."""
-        for scid in scids:
-            source = self.ingest.settled(scid, stands=False if blamed else None)
-            if source is not None and blamed and self.ingest.is_liar(source) and source in self._by_id:
+    def refuted(self, scids: Sequence[int], *, blamed: bool) -> list[int]:
+        """The chain does not hold these; `blamed`: it never did, so who brought them had no reason to.
+
+        Gives what goes with them: all else that a liar brought, so that nobody waits until the chain was asked for it.
+        """
+        sources = {self.ingest.settled(scid, stands=False if blamed else None) for scid in scids}
+        liars = [source for source in sources if source is not None and blamed and self.ingest.is_liar(source)]
+        for source in liars:
+            if source in self._by_id:
                 self._by_id[source].refuse_gossip("channel_announcement: many channels are not on the chain")
+        return [scid for source in liars for scid in self.ingest.settle_all_of(source)]
 
     # -- inside
 

@@ -123,7 +123,7 @@ class WholeChain:
     def checked(self, scids: Sequence[int]) -> None:
         return None
 
-    def refuted(self, scids: Sequence[int], *, blamed: bool) -> None:
+    def refuted(self, scids: Sequence[int], *, blamed: bool) -> list[int]:
         raise AssertionError("it refutes nothing")
 
 

@@ -61,12 +61,16 @@ class Chain:
 class Told:
     checked_: list[int] = field(default_factory=list)
     refuted_: list[tuple[int, bool]] = field(default_factory=list)
+    with_them: list[int] = field(default_factory=list)
+    """What goes with the first that is refuted."""
 
     def checked(self, scids: Sequence[int]) -> None:
         self.checked_ += scids
 
-    def refuted(self, scids: Sequence[int], *, blamed: bool) -> None:
+    def refuted(self, scids: Sequence[int], *, blamed: bool) -> list[int]:
         self.refuted_ += [(scid, blamed) for scid in scids]
+        with_them, self.with_them = self.with_them, []
+        return with_them
 
 
 @dataclass
@@ -148,6 +152,18 @@ async def test_what_the_chain_does_not_hold_goes_and_is_not_asked_for_again(tmp_
         assert not one.check.is_refuted(channel(7, 1, 2).encode()), "another chain may hold it"
     async with rig(tmp_path) as again:
         assert len(again.kept.graph) == 1
+
+
+async def test_what_else_a_liar_brought_goes_unasked(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        count = 3 * CHECKS_AT_ONCE
+        one.chain.answers = {int(scid(number)): NoFunding.ABSENT for number in range(count)}
+        one.told.with_them = [int(scid(number)) for number in range(CHECKS_AT_ONCE, count)]
+        one.chain.silent.clear()
+        await one.take(range(count + 1))
+        one.chain.silent.set()
+        await until(lambda: one.kept.graph.checked_count == len(one.kept.graph) == 1, 20)
+        assert one.chain.asked.total() == CHECKS_AT_ONCE + 1
 
 
 async def test_other_keys_for_the_same_output_are_another_question(tmp_path: Path) -> None:

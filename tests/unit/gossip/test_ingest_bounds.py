@@ -22,6 +22,7 @@ from core.gossip.limits import (
     UPDATES_A_PERIOD,
     UPDATES_PERIOD_S,
 )
+from core.gossip.service import Gossip
 from core.gossip.verify_frames import Record, Verdict
 from tests.support.clock import ManualClock
 from tests.support.peers import until
@@ -131,6 +132,24 @@ async def test_who_fills_the_room_for_unchecked_channels_leaves_some_for_others(
             for number in range(20):
                 await made.hear(channel(20 * peer + number, 1, 2), peer=peer)
             assert len(made.kept.graph) == held
+
+
+async def test_what_a_liar_brought_goes_and_may_come_again_from_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingesting, "LIES_A_PEER", 2)
+    async with rig(tmp_path) as made:
+        gossip = Gossip(made.kept, made.clock)
+        gossip.ingest = made.ingest
+        await made.hear(*(channel(number, 1, 2) for number in range(6)), peer=1)
+        await made.hear(channel(7, 1, 2), peer=2)
+        assert gossip.refuted([int(scid(0))], blamed=True) == []
+        assert gossip.refuted([int(scid(1)), int(scid(7))], blamed=False) == [], "spent ones are nobody's lies"
+        with_it = gossip.refuted([int(scid(2))], blamed=True)
+        assert sorted(with_it) == [int(scid(number)) for number in (3, 4, 5)]
+        await made.kept.remove([int(scid(2)), *with_it])
+        await made.hear(channel(4, 1, 2), peer=2)
+        assert made.taken[-1] == Taken(channel(4, 1, 2).encode(), Teller(2).peer_id)
 
 
 @pytest.mark.parametrize("what", ["a direction", "a node"])
