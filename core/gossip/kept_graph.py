@@ -18,7 +18,7 @@ from core.base.events import EventBus
 from core.base.finish import finish
 from core.bolt.address import Address
 from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
-from core.gossip.columns import Rows
+from core.gossip.columns import DYING, Rows
 from core.gossip.graph import FORGET_AFTER_BLOCKS, Graph
 from core.gossip.graph_bulk import (
     KNOWN,
@@ -130,7 +130,7 @@ class KeptGraph:
         for message, capacity_sat in wanted:
             # Its timestamp is for readers that stream by time: its updates have their own.
             records += ((message, 0), (channel_amount(capacity_sat or 0), 0))
-        offsets = np.array((await self.store.append(records))[::2], np.uint64)
+        offsets = np.array((await self.store.append(records))[1::2], np.uint64)
         capacities = np.array([capacity_sat or 0 for _message, capacity_sat in wanted], np.uint64)
         heard = int(self._clock.time())
         add_channels(self.graph, read, fresh, capacities, offsets, heard=heard, checked=True)
@@ -139,7 +139,11 @@ class KeptGraph:
     async def _take_updates(self, batch: Sequence[News]) -> list[Applied]:
         read = read_updates(self.graph, *joined([news.message for news in batch]))
         fresh = np.sort(read.newest())
-        replaced = apply_updates(self.graph, read, fresh, await self._stored(batch, read, fresh))
+        offsets = await self._stored(batch, read, fresh)
+        if self._dying:
+            of_dying = self.graph.channel_table.records["state"][read.abouts[fresh] >> 1] & DYING != 0
+            await self.store.mark_dying(offsets[of_dying].tolist())
+        replaced = apply_updates(self.graph, read, fresh, offsets)
         await self.store.mark_deleted(replaced[replaced != 0].tolist())
         return _applied(len(batch), read, fresh, replaced)
 

@@ -96,6 +96,8 @@ async def test_a_dying_channel_is_stored_as_core_lightning_has_it(tmp_path: Path
     await kept.mark_dying([int(scid(7))], 900)
     await kept.mark_dying([int(scid(8))], 901)
     await kept.go_back(900)
+    disabled = update(7, 1, disabled=True)
+    await kept.take(news(disabled, update(8, 0)))
     await kept.aclose()
     notes, flagged = [], []
     for flags, message in stored(tmp_path / "gossip_store"):
@@ -104,7 +106,7 @@ async def test_a_dying_channel_is_stored_as_core_lightning_has_it(tmp_path: Path
         if flags & 0x0800:
             flagged.append(message)
     assert notes == [(int(scid(7)), 900 + 72)]
-    assert flagged == [channel(7, 1, 2).encode(), update(7, 0).encode()]
+    assert flagged == [channel(7, 1, 2).encode(), update(7, 0).encode(), disabled.encode()]
     again = await opened(tmp_path)
     assert not await again.prune(900 + 71)
     assert await again.prune(900 + 72) == 1
