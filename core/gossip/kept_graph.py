@@ -130,7 +130,7 @@ class KeptGraph:
         for message, capacity_sat in wanted:
             # Its timestamp is for readers that stream by time: its updates have their own.
             records += ((message, 0), (channel_amount(capacity_sat or 0), 0))
-        offsets = np.array((await self.store.append(records))[1::2], np.uint64)
+        offsets = np.array((await self.store.append(records))[::2], np.uint64)
         capacities = np.array([capacity_sat or 0 for _message, capacity_sat in wanted], np.uint64)
         heard = int(self._clock.time())
         add_channels(self.graph, read, fresh, capacities, offsets, heard=heard, checked=True)

@@ -48,7 +48,7 @@ MUTATIONS: dict[str, tuple[Mutation, ...]] = {
         Mutation(  # a false signature has no consequence
             "core/gossip/ingest.py", "                heard.peer.refuse_gossip(f", "                str(f"
         ),
-        Mutation("core/gossip/ingest.py", "if value.node_id_1 >= value.node_id_2:", "if False:"),
+        Mutation("core/gossip/ingest.py", "if node_id_1 >= node_id_2:", "if False:"),
     ),
     "foreign": (Mutation("core/gossip/serving.py", "if query.chain_hash != self._graph.chain_hash:", "if False:"),),
     "unknown_nodes": (
@@ -58,7 +58,7 @@ MUTATIONS: dict[str, tuple[Mutation, ...]] = {
             "if verdict is not Verdict.KNOWN:",
         ),
     ),
-    "made_up": (Mutation("core/gossip/ingest.py", "self._unchecked[peer.peer_id] < room", "True"),),
+    "made_up": (Mutation("core/gossip/ingest.py", "self._unchecked[peer_id] + count < room", "True"),),
     "queries": (Mutation("core/gossip/serving.py", "await self._answer(self._queries[0])", "self._queries[0]"),),
     "zlib": (
         Mutation("core/bolt/gossip_queries.py", "raise UnknownEncoding(encoded[0])", 'raise Truncated("not plain")'),
