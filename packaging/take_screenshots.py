@@ -1,8 +1,9 @@
 """Take the pictures under resources/screenshots.
 
 The views and the failed row are the running program's, driven by keys as a person would. What stands before them, the
-wizard and what asks for a key, and the network on the graph page are painted by `tests.support` with the program's own
-widgets, for a picture must not depend on the keyring of whoever takes it, nor show nodes that are there.
+wizard and what asks for a key, and the network on the graph page, its import and the settings are painted by
+`tests.support` with the program's own widgets, for a picture must not depend on the keyring of whoever takes it, nor
+show nodes that are there.
 
     .venv/bin/python packaging/take_screenshots.py
 

@@ -1,7 +1,7 @@
-"""Paint the graph page to PNG files: `python -m tests.support.graph_preview FOLDER`.
+"""Paint the graph page and what stands around it to PNG files: `python -m tests.support.graph_preview FOLDER`.
 
-A network of the shape of a real one, with names as people give them; light and dark. QT_SCALE_FACTOR=2 for a dense
-screen.
+A network of the shape of a real one, with names as people give them; an import of it, the settings, and the page
+before anything was heard. Light and dark. QT_SCALE_FACTOR=2 for a dense screen.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from core.base.events import Direction
 from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
 from core.bolt.networks import NETWORKS
 from core.gossip.graph_values import Trust
+from core.gossip.importing import ImportReport
+from core.gossip.service import Standing
 from gui.actions import ActionId
 from gui.loop import LeydenLoop
 from gui.tasks import WindowTasks
@@ -58,7 +60,27 @@ async def settle(window: MainWindow) -> None:
     window.graph.canvas.finish()
 
 
-def _save(window: MainWindow, path: Path) -> None:
+async def _save_dialogs(node: FakeNode, window: MainWindow, folder: Path, suffix: str) -> None:
+    """An import that has ended, and the settings."""
+    window.network_import.show()
+    window.network_import.begin(Path("/home/satoshi/.lightning/regtest/gossip_store"))
+    while node.importing is None:
+        await asyncio.sleep(0.01)
+    node.importing.set_result(ImportReport(_CHANNELS, 2 * _CHANNELS, 82, 0, 3, 0, None))
+    while window.network_import.running:
+        await asyncio.sleep(0.01)
+    window.network_import.adjustSize()
+    _save(window.network_import, folder / f"import{suffix}.png")
+    window.settings.open_anew()
+    window.settings.network.rapid.setChecked(True)
+    window.settings.network.source.setText("https://snapshots.example/snapshot")
+    window.settings.network.source.textEdited.emit("")  # as if it had been typed
+    _save(window.settings, folder / f"settings{suffix}.png")
+    for dialog in (window.network_import, window.settings):
+        dialog.reject()
+
+
+def _save(window: QWidget, path: Path) -> None:
     # Without alpha and with zlib's best compression: a quarter less.
     picture = window.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
     if not picture.save(str(path), quality=0):  # type: ignore[call-overload]
@@ -69,7 +91,6 @@ async def paint(qt: QApplication, folder: Path) -> None:
     for choice in (ThemeChoice.LIGHT, ThemeChoice.DARK):
         theme, tasks = Theme(qt, choice), WindowTasks()
         node = FakeNode(network="regtest")
-        best = fill(node)
         await node.clock.advance(DEFAULT_NOW_S + 240 - node.clock.time())
         window = MainWindow(node, tasks, theme)  # type: ignore[arg-type]
         window.resize(*SIZE)
@@ -77,6 +98,13 @@ async def paint(qt: QApplication, folder: Path) -> None:
         suffix = "-dark" if choice is ThemeChoice.DARK else ""
         node.run()
         window.show_view(ActionId.SHOW_GRAPH)
+        window.bridge.flush()
+        await settle(window)
+        _save(window, folder / f"graph-empty{suffix}.png")
+        await _save_dialogs(node, window, folder, suffix)
+        best = fill(node)
+        assert node.lightning is not None
+        node.lightning.gossip.standing = Standing(_PEERS, asking=False, unverified=0)
         for number, peer in enumerate(best[20 : 20 + _PEERS]):
             node.fake_peers.arrive(peer, address(number + 1), Direction.OUT)
         window.bridge.flush()
