@@ -53,6 +53,8 @@ from core.gossip.store_format import StoreDamaged
 
 _BREATH_S = 0.02
 """How often we look whether a peer has read."""
+_LOOKED_THROUGH = 1_000
+"""New messages that are looked at for one peer in one turn of the loop: a millisecond."""
 Query = QueryChannelRange | QueryShortChannelIds
 T = TypeVar("T")
 
@@ -61,28 +63,38 @@ class Recent:
     """The latest that may be passed on, for those that are still to be sent it."""
 
     def __init__(self) -> None:
-        self._messages: deque[tuple[bytes, int, bytes, bytes]] = deque(maxlen=RECENT)
+        self._messages: deque[tuple[bytes, int, bytes, bytes]] = deque()
+        self._last: dict[bytes, int] = {}
+        """By what a message is about the place of the last one of those."""
         self.end = 0
         """How many there ever were."""
 
     def add(self, message: bytes, timestamp: int, source: bytes = b"") -> None:
         """`source` is the id of the peer that brought it first, empty when nobody knows."""
-        self._messages.append((message, timestamp, source, _subject(message)))
+        subject = _subject(message)
+        self._messages.append((message, timestamp, source, subject))
+        self._last[subject] = self.end
         self.end += 1
+        if len(self._messages) > RECENT:
+            _message, _timestamp, _source, gone = self._messages.popleft()
+            if self._last[gone] == self.end - RECENT - 1:
+                del self._last[gone]
 
-    def after(self, place: int, reader: bytes = b"") -> list[tuple[bytes, int]]:
-        """Message and timestamp of all that came after the first `place`, without what the peer `reader` brought.
+    def after(self, place: int, reader: bytes = b"", *, most: int = RECENT) -> tuple[list[tuple[bytes, int]], int]:
+        """Message and timestamp of those after the first `place`, without what the peer `reader` brought; and the
+        place to go on from, since no more than `most` are looked at.
 
         Of several about the same only the last (BOLT 7, staggered broadcast). The oldest may be gone.
         """
-        count = min(self.end - place, len(self._messages))
-        fresh = list(itertools.islice(self._messages, len(self._messages) - count, None))
-        last = {subject: number for number, (_message, _timestamp, _source, subject) in enumerate(fresh)}
-        return [
+        oldest = self.end - len(self._messages)
+        first = max(place, oldest)
+        fresh = itertools.islice(self._messages, first - oldest, first - oldest + most)
+        news = [
             (message, timestamp)
-            for number, (message, timestamp, source, subject) in enumerate(fresh)
-            if last[subject] == number and (not reader or source != reader)
+            for number, (message, timestamp, source, subject) in enumerate(fresh, first)
+            if self._last[subject] == number and (not reader or source != reader)
         ]
+        return news, min(first + most, self.end)
 
 
 class Serving:
@@ -191,9 +203,11 @@ class Serving:
 
     async def _send_new(self, wanted: GossipTimestampFilter) -> None:
         self._due = self._clock.monotonic() + BROADCAST_INTERVAL_S
-        news, self._place = self._recent.after(self._place, self._peer.peer_id), self._recent.end
-        for part in _parts(news):
-            await self._send([message for message, timestamp in part if wanted.lets_through(timestamp)])
+        end = self._recent.end
+        while self._place < end:
+            news, self._place = self._recent.after(self._place, self._peer.peer_id, most=_LOOKED_THROUGH)
+            for part in _parts(news):
+                await self._send([message for message, timestamp in part if wanted.lets_through(timestamp)])
 
     # -- answers
 

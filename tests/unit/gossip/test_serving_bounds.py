@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from core.bolt.gossip_queries import GossipTimestampFilter, QueryChannelRange, QueryShortChannelIds
+from core.gossip import serving
 from core.gossip.graph import Graph
 from core.gossip.graph_values import Channel
 from core.gossip.limits import LOOKED_AT_BYTES, SERVED_AT_ONCE, SERVED_BYTES_S
+from tests.support.network import make_network
 from tests.unit.gossip.test_serving import ALL, CHAIN, Served, scids, served
 
 A_PART_S = SERVED_AT_ONCE * LOOKED_AT_BYTES / SERVED_BYTES_S
@@ -79,3 +81,30 @@ def ask(made: Served, what: str) -> None:
         made.serving.ask(QueryChannelRange(CHAIN, 0, ALL, 1))
     else:
         made.serving.ask(QueryShortChannelIds(CHAIN, tuple(scids())))
+
+
+async def test_what_is_new_is_looked_through_in_pieces_and_all_of_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "_LOOKED_THROUGH", 7)
+    updates = make_network(3, 60, blocks=5).channel_updates
+    async with served(tmp_path) as made:
+        made.serving.set_filter(GossipTimestampFilter(CHAIN, ALL - 1, 1), first_broadcast_s=0.0)
+        for message in updates:
+            made.recent.add(message, ALL - 1)
+        made.serving.look()
+        assert await made.all_sent(len(updates)) == list(updates)
+
+
+def test_a_piece_of_what_is_new_says_where_the_next_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "RECENT", 10)
+    updates, recent = make_network(3, 60, blocks=5).channel_updates, serving.Recent()
+    for message in (*updates[:15], updates[12]):
+        recent.add(message, 0)
+    found, place = recent.after(0, most=4)
+    assert ([message for message, _timestamp in found], place) == ([*updates[6:10]], 10), "the oldest are gone"
+    found, place = recent.after(place, most=10)
+    assert [message for message, _timestamp in found] == [updates[number] for number in (10, 11, 13, 14, 12)]
+    assert place == recent.end == 16
+    assert recent.after(place) == ([], 16)
+    assert len(recent._last) == 9, "what went is forgotten"

@@ -97,10 +97,10 @@ def test_of_what_is_new_only_the_last_about_the_same_goes_out() -> None:
     announced = channel(1, 1, 2)
     for one in (announced, first, of_node, other_way, later, other, later_of_node):
         recent.add(one.encode(), NOW, b"teller" if one is later else b"")
-    told = [message for message, _timestamp in recent.after(0)]
+    told = [message for message, _timestamp in recent.after(0)[0]]
     assert told == [one.encode() for one in (announced, other_way, later, other, later_of_node)]
-    assert later.encode() not in dict(recent.after(0, b"teller"))
-    assert first.encode() not in dict(recent.after(0, b"teller")), "obsolete, whoever brought what is newer"
+    assert later.encode() not in dict(recent.after(0, b"teller")[0])
+    assert first.encode() not in dict(recent.after(0, b"teller")[0]), "obsolete, whoever brought what is newer"
 
 
 class _Passing:
@@ -120,7 +120,7 @@ class _Passing:
             await asyncio.sleep(0)
         working.cancel()
         await asyncio.wait([working])
-        return [message for message, _timestamp in self.recent.after(0)]
+        return [message for message, _timestamp in self.recent.after(0)[0]]
 
 
 async def test_a_channel_is_announced_before_what_is_said_of_it(tmp_path: Path) -> None:
