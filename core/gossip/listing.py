@@ -58,6 +58,18 @@ def wanted_of(graph: Graph, reply: ReplyChannelRange, now: int) -> Iterator[Want
         yield [(scid, flag) for scid, flag in zip(ids[part].tolist(), flags.tolist(), strict=True) if flag]
 
 
+def kept_up_until(graph: Graph) -> int | None:
+    """When the graph last knew the network, in seconds since the epoch; None when it has no update.
+
+    The newest updates but a hundredth: a few may have been dated ahead.
+    """
+    used = graph.channel_table.used
+    signed = graph.channel_table.records["state"][:used] & (LIVE | OVERLAY) == LIVE
+    stamps = graph.direction_table.records["timestamp"][: 2 * used][signed.repeat(2)]
+    stamps = stamps[stamps != 0]
+    return int(np.quantile(stamps, 0.99, method="lower")) if len(stamps) else None
+
+
 def still_tellable(graph: Graph, messages: Iterable[bytes]) -> list[bytes]:
     """These messages of the store, empty in place of those about a channel that may not be told of now."""
     listed = list(messages)

@@ -25,7 +25,7 @@ from core.bolt.wire import WireError
 from core.gossip.ingest import Ingest, Taken
 from core.gossip.kept_graph import KeptGraph
 from core.gossip.limits import BROADCAST_INTERVAL_S, LISTS_WAITING
-from core.gossip.listing import Wanted, wanted_of
+from core.gossip.listing import Wanted, kept_up_until, wanted_of
 from core.gossip.passing_on import PassingOn
 from core.gossip.peer import Peer
 from core.gossip.serving import Recent, Serving
@@ -61,7 +61,7 @@ class Gossip:
         self._clock = clock
         self._chance = chance or random.Random()
         self._recent = Recent()
-        self._seeker = Seeker(kept.graph.chain_hash, self._chance)
+        self._seeker = Seeker(kept.graph.chain_hash, self._chance, kept_up_until(kept.graph))
         self._lists: deque[tuple[Peer, bytes]] = deque()
         """Parts of lists of channels that are still to be looked at."""
         self._lists_there = asyncio.Event()

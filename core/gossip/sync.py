@@ -27,6 +27,7 @@ from core.gossip.limits import (
     CHECK_INTERVAL_S,
     IDS_A_QUERY,
     LISTED_CHANNELS,
+    OLDEST_UPDATE_S,
     ROTATE_INTERVAL_S,
     STREAMING_PEERS,
 )
@@ -56,7 +57,8 @@ class _Asked:
 class Seeker:
     """Everything here gives the messages to send. `now` is monotonic, `wall` seconds since the epoch."""
 
-    def __init__(self, chain_hash: bytes, chance: random.Random) -> None:
+    def __init__(self, chain_hash: bytes, chance: random.Random, kept_up_until: int | None = None) -> None:
+        """`kept_up_until`: when we last heard all there was, in seconds since the epoch; None: never."""
         self._chain_hash = chain_hash
         self._chance = chance
         self._peers: dict[bytes, int] = {}
@@ -65,6 +67,9 @@ class Seeker:
         """Those of them that speak of timestamps, checksums and single updates."""
         self._streaming: set[bytes] = set()
         self._asked: _Asked | None = None
+        self._missed_since = kept_up_until
+        """From when on one peer is still to be asked for all. A list has no timestamps of nodes, and many peers tell
+        none of updates either."""
         self._owing = dict[bytes, bool]()
         """Who was given up on in the middle of an answer, and whether that was a list. BOLT 7 forbids to ask again
         until it has come to its end; what comes of it is not looked at."""
@@ -165,7 +170,13 @@ class Seeker:
         idle = [peer_id for peer_id in self._peers if peer_id not in self._streaming]
         chosen = idle[: max(0, STREAMING_PEERS - len(self._streaming))]
         self._streaming.update(chosen)
-        return [(peer_id, self._filter(max(0, wall - BACKLOG_S), _ALL)) for peer_id in chosen]
+        return [(peer_id, self._filter(self._first(wall), _ALL)) for peer_id in chosen]
+
+    def _first(self, wall: int) -> int:
+        since, self._missed_since = self._missed_since, None
+        if since is None:
+            since = wall
+        return max(0, min(wall, max(since, wall - OLDEST_UPDATE_S)) - BACKLOG_S)
 
     def _rotate(self, wall: int) -> list[Send]:
         idle = [peer_id for peer_id in self._peers if peer_id not in self._streaming]

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.base.clock import SystemClock
 from core.base.events import EventBus
 from core.bolt.features import GOSSIP_QUERIES_BITS, LEYDEN_FEATURES, combine, from_bits
-from core.bolt.gossip import ChannelUpdate
+from core.bolt.gossip import ChannelUpdate, NodeAnnouncement
 from core.bolt.gossip_queries import GossipTimestampFilter, QueryChannelRange, QueryShortChannelIds, ReplyChannelRange
 from core.bolt.keys import NodeKey
 from core.bolt.networks import NETWORKS
@@ -25,6 +25,7 @@ from core.gossip.store_format import channel_amount
 from core.gossip.verification import Verifier
 from core.peers.manager import PeerManager
 from core.peers.reasons import CloseCode
+from tests.support.announcements import signed
 from tests.support.network import Network, make_network
 from tests.support.peers import TestNode, node, until
 from tests.support.raw_peer import RawPeer, regtest_init
@@ -191,6 +192,18 @@ async def test_an_update_that_came_while_we_were_away_is_asked_for_by_its_timest
     """It is older than what a streaming peer sends by itself."""
     fresh = SMALL.update(3, 1, timestamp=ChannelUpdate.decode(SMALL.channel_updates[7]).timestamp + 60, fee_base_msat=7)
     newer = replace(SMALL, channel_updates=(*SMALL.channel_updates[:7], fresh, *SMALL.channel_updates[8:]))
+    async with told(tmp_path / "a", newer) as a, told(tmp_path / "b", SMALL) as b:
+        assert listing(a.graph) != listing(b.graph)
+        await b.peers.connect_to(a.peers)
+        await until(lambda: listing(a.graph) == listing(b.graph), 20)
+
+
+async def test_what_a_node_said_while_we_were_away_comes_too(tmp_path: Path) -> None:
+    """Lists do not tell of it."""
+    said = NodeAnnouncement.decode(SMALL.node_announcements[0])
+    newest = max(ChannelUpdate.decode(message).timestamp for message in SMALL.channel_updates)
+    anew = signed(replace(said, timestamp=newest + 1, alias=b"later".ljust(32, b"\0")), SMALL.keys[said.node_id])
+    newer = replace(SMALL, node_announcements=(anew, *SMALL.node_announcements[1:]))
     async with told(tmp_path / "a", newer) as a, told(tmp_path / "b", SMALL) as b:
         assert listing(a.graph) != listing(b.graph)
         await b.peers.connect_to(a.peers)

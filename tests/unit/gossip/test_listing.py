@@ -9,7 +9,7 @@ from core.bolt.gossip_queries import WANT_UPDATE_1, WANT_UPDATE_2, ReplyChannelR
 from core.gossip.graph import Graph
 from core.gossip.graph_values import Trust
 from core.gossip.limits import FURTHEST_AHEAD_S, OLDEST_UPDATE_S
-from core.gossip.listing import EVERYTHING, REFRESHED_AFTER_S, tellable_between, wanted_of
+from core.gossip.listing import EVERYTHING, REFRESHED_AFTER_S, kept_up_until, tellable_between, wanted_of
 from tests.unit.gossip.graphs import CHAIN, NOW, add, channel, scid, update
 
 
@@ -41,6 +41,19 @@ def test_without_timestamps_what_is_unknown_is_wanted_whole() -> None:
     assert wanted(graph, [1, 2]) == {2: EVERYTHING}
     many = list(range(1, 1_500))
     assert list(wanted(graph, many)) == many[1:]
+
+
+def test_the_graph_was_kept_up_until_its_newest_signed_updates_but_a_few() -> None:
+    graph = Graph(CHAIN)
+    assert kept_up_until(graph) is None
+    for number in range(100):
+        add(graph, number, 1, 2, timestamp=NOW - number)
+    graph.update_channel(update(50, 0, timestamp=NOW + 80_000))
+    assert kept_up_until(graph) == NOW
+    graph.add_channel(channel(200, 1, 2), capacity_sat=None, trust=Trust.OVERLAY, heard=NOW)
+    for number in range(50):
+        graph.remove(int(scid(number)))
+    assert kept_up_until(graph) == NOW - 50
 
 
 def test_an_unknown_channel_that_would_be_pruned_at_once_is_not_wanted() -> None:

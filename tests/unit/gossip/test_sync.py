@@ -61,6 +61,18 @@ def test_a_few_peers_stream_and_one_is_asked_for_the_list() -> None:
     assert ranges(sends) == [peer(0)]
 
 
+def test_one_peer_is_asked_for_what_came_while_we_were_away() -> None:
+    """A list has no timestamps of nodes. Nothing older than what would be taken is asked for."""
+    for away, first in ((86_400, WALL - 86_400 - 600), (20 * 86_400, WALL - 14 * 86_400 - 600), (-3_600, WALL - 600)):
+        seek = Seeker(CHAIN, random.Random(1), WALL - away)
+        sends = seek.connected(peer(1), 0.0, WALL) + seek.connected(peer(2), 0.0, WALL)
+        filters = [(who, message) for who, message in sends if message[:2] == b"\x01\x09"]
+        assert filters == [
+            (peer(1), GossipTimestampFilter(CHAIN, first, ALL).encode()),
+            (peer(2), GossipTimestampFilter(CHAIN, WALL - 600, ALL).encode()),
+        ]
+
+
 def of(*ids: int) -> list[tuple[int, int]]:
     """All is wanted of these."""
     return [(scid, EVERYTHING) for scid in ids]
