@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from core.gossip.columns import LIVE, OVERLAY, Rows
 from core.gossip.graph import Graph
-from core.gossip.rapid import FIELDS, INCREMENTAL, NodeDetail, Snapshot
+from core.gossip.rapid import FIELDS, INCREMENTAL, MAX_CHANNELS, NodeDetail, Snapshot
 
 BACKDATED_S = 7 * 24 * 3600
 """A snapshot tells no time of each update. LDK takes all of them for a week older than the newest."""
@@ -77,7 +77,8 @@ def _channels(graph: Graph, snapshot: Snapshot, part: slice, heard: int) -> int:
     ordered = np.fromiter((node_ids[one] < node_ids[other] for one, other in pairs), bool, len(announced))
     fresh = np.flatnonzero((graph.rows_of(ids) < 0) & ordered)
     _ids, first = np.unique(ids[fresh], return_index=True)
-    news = fresh[first]
+    # What each snapshot may have, all of them together may: else a server could bring as much again each day.
+    news = fresh[first][: max(0, MAX_CHANNELS - graph.overlay_count)]
     if not len(news):
         return 0
     ends = np.array(

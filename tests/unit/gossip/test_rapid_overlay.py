@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from core.base.events import EventBus
 from core.bolt.gossip import ChannelAnnouncement
+from core.gossip import rapid_overlay
 from core.gossip.columns import CHANNEL, DIRECTION, NODE
 from core.gossip.graph import PRUNE_AFTER_S, Graph
 from core.gossip.graph_values import Trust, Verdict
@@ -97,6 +100,15 @@ def test_an_incremental_update_changes_what_it_names_and_nothing_that_is_not_the
     assert found.policies[0].timestamp == HEARD
     assert other.policies[0] is not None and other.policies[0].disabled and other.policies[1] is None
     assert laid(graph, Content(updates=[terms(1, 0, 1, 1, 1, 1, 1)])) == Laid(0, 0, 0, 1), "no newer"
+
+
+def test_snapshots_one_after_the_other_hold_no_more_than_one_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rapid_overlay, "MAX_CHANNELS", 3)
+    graph = Graph(CHAIN)
+    assert laid(graph, Content([told(1, 10, 20), told(2, 10, 30)], [], [])).channels == 2
+    assert laid(graph, Content([told(number, 10, 20) for number in range(3, 9)], [], [])) == Laid(1, 0, 0, 5)
+    assert laid(graph, Content([told(number, 10, 20) for number in range(9, 12)], [], [])).channels == 0
+    assert (graph.overlay_count, len(graph)) == (3, 3)
 
 
 def test_what_cannot_be_is_passed_over() -> None:
