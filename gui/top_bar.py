@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.node import Node
 
 _ALIAS_MAX = 32
-_MEMORY = "memory"
+IN_MEMORY = "memory"
 """What `Node.key_location` says of a key that is gone with the program."""
 
 
@@ -78,7 +78,7 @@ class TopBar(QFrame):
         )
         layout.addWidget(self.network)
         layout.addWidget(self.state)
-        if node.key_location == _MEMORY:
+        if node.key_location == IN_MEMORY:
             layout.addWidget(self._not_kept(theme))
         layout.addLayout(row(self._alias, ColourDot(node.color, theme)))
         address = row(self._uri, self.copy, spacing=SPACE_INSIDE)

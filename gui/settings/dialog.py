@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QListWidget, QStackedWidget, QVBoxLayout, QWidget
 
-from gui.phrases import tr
+from gui.phrases import bounded, tr
 from gui.settings.config import change_config
 from gui.settings.network import NetworkPage
 from gui.theme import SPACE_GROUP, SPACE_PAGE, Size, Theme
+from gui.top_bar import IN_MEMORY
 from gui.widgets.basics import button, paragraph, row
 from gui.widgets.notice import Notice
 
@@ -98,5 +99,11 @@ class SettingsDialog(QDialog):
     def _show_state(self) -> None:
         changes = self.network.changes(self._saved)
         self.save_button.setEnabled(self._saving is None and bool(changes) and not self.network.fault)
-        words = tr("Saved. It is in force when Leyden is started again.") if self._saved and not changes else ""
-        self.state.setText(self.network.fault or words)
+        self.state.setText(self.network.fault or (self._saved_words() if self._saved and not changes else ""))
+
+    def _saved_words(self) -> str:
+        """A practice node lives in a folder that goes with it, and nothing else tells such a node from others."""
+        if self._node.key_location == IN_MEMORY:
+            folder = bounded(str(self._node.paths.folder), 300)
+            return tr("Saved in {folder}. When that is a practice node's, it goes when Leyden ends.", folder=folder)
+        return tr("Saved. It is in force when Leyden is started again.")

@@ -95,6 +95,9 @@ async def test_the_chain_check_is_switched_off(node: FakeNode, theme: Theme, qtb
     dialog.network.check_chain.click()
     await _saved(dialog)
     assert tomllib.loads(node.paths.config.read_text()) == {"gossip-check-chain": "off"}
+    assert f"Saved in {tmp_path / 'regtest'}. When that is a practice node's" in dialog.state.text()
+    node.key_location = "GNOME Keyring"
+    dialog.open_anew()
     assert "started again" in dialog.state.text()
     assert not dialog.save_button.isEnabled()
     dialog.reject()
