@@ -200,6 +200,7 @@ class _Activation:
             step.say(str(scorer))
         with self._report.step(ActivationStep.BACKGROUND) as step:
             await self._start_services(step, peers, scorer, onion, kept, gossip, rapid)
+            importer.channels_came = gossip.channels_came
         with self._report.step(ActivationStep.READING_ADDRESSES) as step:
             await self._reconnect(step, peers)
         return Lightning(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -57,6 +57,8 @@ class StoreImporter:
         self._kept = kept
         self._clock = clock
         self._start_verifier = start_verifier
+        self.channels_came: Callable[[], None] = lambda: None
+        """Told when there may be new channels, of which the chain knows more."""
         self._one = asyncio.Lock()
         self._running: set[asyncio.Task[ImportReport]] = set()
         self._closed = False
@@ -95,6 +97,7 @@ class StoreImporter:
             work = _Import(self._kept, self._clock, verifier)
             async for batch in store.batches(progress):
                 await work.take([imported.message for imported in batch])
+                self.channels_came()
             counts = work.counts
             return ImportReport(
                 counts["channels"],

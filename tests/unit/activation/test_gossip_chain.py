@@ -281,5 +281,6 @@ async def test_without_a_chain_that_is_asked_nothing_counts_as_checked(tmp_path:
         del rig.overrides["fundings"]
         again = await rig.run()
         assert [found.trust for found in again.graph.channels()] == [Trust.CHECKED], "what was stored stays"
+        assert again.importer.channels_came == again.gossip.channels_came, "imported ones are asked for at once"
         await again.aclose()
         await headers.aclose()

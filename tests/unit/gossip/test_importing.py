@@ -72,7 +72,10 @@ async def test_a_whole_store_is_taken_in_as_unchecked_and_is_there_after_a_resta
     told: list[tuple[int, int]] = []
     async with opened(tmp_path) as kept:
         importer = StoreImporter(kept, SystemClock())
+        unchecked: list[int] = []
+        importer.channels_came = lambda: unchecked.append(kept.graph.unchecked_count)
         report = await importer.run(tmp_path / "theirs", lambda done, total: told.append((done, total)))
+        assert unchecked[-1] == 60, "told once they are there"
         assert report == ImportReport(60, 120, len(made.node_announcements), 0, 0, 0, None)
         assert kept.graph.unchecked_count == 60
         assert {(channel.trust, channel.capacity_sat) for channel in kept.graph.channels()} == {(Trust.UNCHECKED, None)}
