@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from core.base.events import EventBus
@@ -168,7 +168,9 @@ def _moved(moved: Any) -> tuple[Any, Any]:
     return moved.old, moved.new
 
 
-@settings(max_examples=40, deadline=None)
+@settings(
+    max_examples=40, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+)  # shrinking takes minutes
 @given(ACTS, st.randoms(use_true_random=False))
 def test_after_a_kill_between_any_two_writes_or_a_flip_the_graph_is_what_the_records_say(
     acts: list[tuple[str, Any]], chance: random.Random
