@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from core.gossip import ingest as ingesting
 from core.gossip.errors import VerificationFailed
 from core.gossip.ingest import Ingest, Taken
 from core.gossip.kept_graph import KeptGraph, News
-from core.gossip.limits import BATCHES_UNDER_WAY, OLDEST_UPDATE_S, UNVERIFIED_A_PEER
+from core.gossip.limits import BATCHES_UNDER_WAY, FURTHEST_AHEAD_S, OLDEST_UPDATE_S, UNVERIFIED_A_PEER
 from core.gossip.verify_frames import Record, SignedBy, Verdict
 from tests.support.clock import ManualClock
 from tests.support.peers import until
@@ -129,8 +129,7 @@ async def test_what_comes_together_is_judged_by_its_channels_whatever_the_order(
 
 async def test_what_is_of_no_use_is_not_verified_and_may_come_again(tmp_path: Path) -> None:
     async with rig(tmp_path) as made:
-        early = update(7, 0, timestamp=NOW - OLDEST_UPDATE_S - 1)
-        useless = [update(8, 0), node(9), early, channel(6, 1, 2, chain_hash=bytes(32))]
+        useless = [update(8, 0), node(9), channel(6, 1, 2, chain_hash=bytes(32))]
         await made.hear(*useless)
         assert (made.signatures.looked_at, made.taken, made.peer.blamed) == ([], [], [])
         await made.hear(channel(8, 1, 9))
@@ -139,6 +138,17 @@ async def test_what_is_of_no_use_is_not_verified_and_may_come_again(tmp_path: Pa
         before = len(made.signatures.looked_at)
         await made.hear(*useless, update(8, 0, base_msat=5))
         assert len(made.signatures.looked_at) == before, "known is known, and equally new is no news"
+        old, ahead = (update(8, 1, timestamp=NOW + age) for age in (-OLDEST_UPDATE_S - 1, FURTHEST_AHEAD_S + 1))
+        await made.hear(old, ahead, replace(update(8, 1), message_flags=3), node(1, timestamp=ahead.timestamp))
+        assert len(made.signatures.looked_at) == before, "too old, of a time to come, and for us alone"
+
+
+async def test_what_a_forged_announcement_claims_is_forgotten_with_it(tmp_path: Path) -> None:
+    async with rig(tmp_path) as made:
+        made.signatures.is_forged = lambda _message: True
+        await made.hear(channel(7, 1, 2))
+        await made.hear(update(7, 0), node(1))
+        assert made.signatures.looked_at == [channel(7, 1, 2).encode()]
 
 
 async def test_what_does_not_decode_is_blamed_on_who_sent_it(tmp_path: Path) -> None:
