@@ -263,11 +263,11 @@ def show(reply: Mapping[str, Any], wanted: str | None) -> tuple[str, int]:
 
 
 def _compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _harmless(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
 
 
 def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=INDENT, ensure_ascii=False)
+    return _harmless(json.dumps(value, indent=INDENT, ensure_ascii=False))
 
 
 def _plain(value: Any) -> list[str]:
@@ -275,7 +275,7 @@ def _plain(value: Any) -> list[str]:
     if isinstance(value, dict):
         if len(value) == 1:
             return _plain(next(iter(value.values())))
-        return [f"{name}={line}" for name, part in value.items() for line in _plain(part)]
+        return [f"{name}={_in_line(line)}" for name, part in value.items() for line in _plain(part)]
     if isinstance(value, list):
         return [line for part in value for line in _plain(part)]
     return [_word(value)]
@@ -287,11 +287,26 @@ def _flat(name: str, value: Any) -> list[str]:
         return [line for key, part in value.items() for line in _flat(f"{name}.{key}" if name else key, part)]
     if isinstance(value, list):
         return [line for place, part in enumerate(value) for line in _flat(f"{name}[{place}]", part)]
-    return [f"{name}={_word(value)}"]
+    return [f"{name}={_in_line(_word(value))}"]
+
+
+def _in_line(text: str) -> str:
+    """Nobody's name makes a line that looks like another value."""
+    return text.replace("\n", "\\n")
 
 
 def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return _harmless(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _harmless(text: str) -> str:
+    """What steers a terminal or turns the reading direction as JSON writes it: names of nodes are anybody's words."""
+    lines = text.split("\n")
+    return "\n".join(line if line.isprintable() else "".join(map(_as_json, line)) for line in lines)
+
+
+def _as_json(sign: str) -> str:
+    return sign if sign.isprintable() else json.dumps(sign)[1:-1]
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -235,3 +235,16 @@ def test_it_starts_without_what_it_does_not_need(tmp_path: Path) -> None:
     )
     found = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+HOSTILE = "a\x1b]0;b\x07\x9b2J\u202ec\u2028\U000e0041\nnodeid=02"
+
+
+@pytest.mark.parametrize("wanted", [None, "raw", "flat", "human"])
+def test_what_others_call_themselves_steers_no_terminal(wanted: str | None) -> None:
+    shown, _code = client.show({"result": {"nodes": [{"alias": HOSTILE, "nodeid": "03"}]}}, wanted)
+    assert all(sign.isprintable() or sign == "\n" for sign in shown)
+    if wanted in (None, "raw"):
+        assert json.loads(shown)["nodes"][0]["alias"] == HOSTILE
+    if wanted in ("flat", "human"):
+        assert len(shown.splitlines()) == 2, "a name makes no line of its own"
