@@ -29,8 +29,8 @@ async def load_graph(graph: Graph, stored: AsyncIterable[Stored], clock: Clock) 
     open_channel: int | None = None
     """The last announcement of a piece, whose amount is the first record of the next."""
     async for piece in stored:
-        if open_channel is not None and len(piece) and piece.type[0] == CHANNEL_AMOUNT:
-            graph.mark_checked(open_channel, int(numbers_at(piece.buffer, piece.start[:1] + _TYPE_BYTES, ">u8")[0]))
+        if open_channel is not None and len(piece):
+            _tell_amount(graph, open_channel, piece)
         for part in slices(batch_of(piece)):
             more = extend(graph, part, heard=int(clock.time()), checked=True)
             taken = Taken(*(sum(pair) for pair in zip(taken, more, strict=True)))
@@ -59,6 +59,14 @@ def batch_of(piece: Stored) -> Batch:
         spans(np.flatnonzero(live & (piece.type == NODE_ANNOUNCEMENT))),
         base=int(piece.offset[0]) - int(piece.start[0]) if len(piece) else None,
     )
+
+
+def _tell_amount(graph: Graph, short_channel_id: int, piece: Stored) -> None:
+    """If the first record of `piece` tells the amount of a channel that the chain was seen to hold."""
+    if piece.type[0] == CHANNEL_AMOUNT and piece.length[0] >= _TYPE_BYTES + 8:
+        capacity_sat = int(numbers_at(piece.buffer, piece.start[:1] + _TYPE_BYTES, ">u8")[0])
+        if capacity_sat:
+            graph.mark_checked(short_channel_id, capacity_sat)
 
 
 def _last_announced(piece: Stored) -> int | None:

@@ -37,6 +37,10 @@ async def test_what_is_stored_is_known_at_its_offset(
         ("update", update(1, 1).encode(), FLAG_COMPLETED),
         ("channel 2", channel(2, 10, 30, features=b"\x04").encode(), FLAG_COMPLETED),
         ("node", node(10).encode(), FLAG_COMPLETED),
+        ("channel 3", channel(3, 10, 30).encode(), FLAG_COMPLETED),
+        ("unknown amount", amount(0), FLAG_COMPLETED),
+        ("channel 4", channel(4, 10, 30).encode(), FLAG_COMPLETED),
+        ("short amount", amount(9)[:5], FLAG_COMPLETED),
     ]
     for name, message, flags in messages:
         content += encode_record(message, 1_770_000_000, flags)
@@ -47,7 +51,7 @@ async def test_what_is_stored_is_known_at_its_offset(
     found = await open_gossip_store(path)
     taken = await load_graph(graph, found.batches(), ManualClock())
     await found.aclose()
-    assert taken == (2, 1, 1)
+    assert taken == (4, 1, 1)
     first, second, announced = graph.channel(int(scid(1))), graph.channel(int(scid(2))), graph.node(node_id(10))
     assert first is not None and second is not None and announced is not None and announced.announced is not None
     assert (first.capacity_sat, first.trust, first.offset) == (77_000, Trust.CHECKED, offsets["channel 1"])
@@ -56,6 +60,8 @@ async def test_what_is_stored_is_known_at_its_offset(
     assert first.policies[1].offset == offsets["update"]
     assert announced.announced.offset == offsets["node"]
     assert graph.checked_count == 1
+    for number in (3, 4):
+        assert graph.channel(int(scid(number))).trust is Trust.UNCHECKED  # type: ignore[union-attr]
 
 
 def test_what_is_deleted_is_passed_over() -> None:
