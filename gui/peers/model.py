@@ -119,6 +119,11 @@ class PeerModel(QAbstractTableModel):
             self._rows[place].info = info
             self._changed(place)
 
+    @property
+    def knows_names(self) -> bool:
+        """Whether any peer has said what it calls itself."""
+        return any(row.alias for row in self._rows)
+
     def graph_changed(self, changes: list[GraphChanged]) -> None:
         """Look again at what peers call themselves; only rows that differ are repainted."""
         if self._node.lightning is None:

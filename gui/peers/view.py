@@ -188,6 +188,7 @@ class PeersView(QWidget):
 
     def _graph_changed(self, changes: list[GraphChanged]) -> None:
         self.model.graph_changed(changes)
+        self._show_names()
         if self.isVisible():
             self._show_selected()
 
@@ -222,9 +223,14 @@ class PeersView(QWidget):
             tr("connected {n}  ·  inbound {m}  ·  offline {o}", n=f"{online:,}", m=f"{inbound:,}", o=f"{offline:,}")
         )
         self.connect_bar.refresh()
+        self._show_names()
         self._show_empty()
         self._show_selected()
         self._keep_refreshing()
+
+    def _show_names(self) -> None:
+        """A column of nothing would push figures out of sight."""
+        self.table.show_column(Column.ALIAS, self.model.knows_names)
 
     def _show_empty(self) -> None:
         has_rows = self.model.rowCount() > 0

@@ -77,6 +77,12 @@ class Table(QTableView):
         self._filling = (column, self.columnWidth(column))
         self._fill()
 
+    def show_column(self, column: int, shown: bool) -> None:
+        """With its room, or without it and its room for others."""
+        if self.isColumnHidden(column) is shown:
+            self.setColumnHidden(column, not shown)
+            self._fill()
+
     def _fill(self) -> None:
         if self._filling is None:
             return

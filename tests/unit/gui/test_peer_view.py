@@ -228,6 +228,17 @@ def test_start_is_offered_where_it_is_missed(window: MainWindow, node: FakeNode)
     assert node.activations == 1
 
 
+def test_the_column_of_names_is_there_as_soon_as_anybody_has_one(peers: MainWindow, node: FakeNode) -> None:
+    table = peers.peers.table
+    assert table.isColumnHidden(Column.ALIAS)
+    node.channel(1, (node_id(11), node_id(99)))
+    node.announce(node_id(11), b"heard later")
+    node.tell_graph()
+    peers.bridge.flush()
+    assert not table.isColumnHidden(Column.ALIAS)
+    assert table.columnWidth(Column.ALIAS) > 80
+
+
 def test_live_figures_are_read_for_rows_that_can_be_seen(peers: MainWindow, node: FakeNode) -> None:
     node.fake_peers.change(node_id(11), messages_in=4321)
     peers.peers.refresh()
