@@ -10,7 +10,14 @@ from pathlib import Path
 
 from core.activation.coins import LightningCoin
 from core.activation.gossip_chain import GossipChain, can_check
-from core.activation.services import BackgroundServices, Problem, flush_regularly, prune_regularly, tell_regularly
+from core.activation.services import (
+    BackgroundServices,
+    Problem,
+    compact_regularly,
+    flush_regularly,
+    prune_regularly,
+    tell_regularly,
+)
 from core.activation.steps import ActivationStep, Step, StepReporter
 from core.base.clock import Clock
 from core.base.events import EventBus
@@ -286,6 +293,7 @@ class _Activation:
             lambda: flush_regularly(scorer, make.clock, make.problem),
             lambda: tell_regularly(kept, make.clock),
             lambda: prune_regularly(kept, make.chain, make.node_id, make.clock, make.problem),
+            lambda: compact_regularly(kept, make.clock, make.problem),
             lambda: gossip.run(verifier),
             *kept_up,
         )

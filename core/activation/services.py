@@ -19,6 +19,9 @@ TELL_INTERVAL_S = 1.0
 """Changes of the graph are told at most so often, all since the last time at once."""
 PRUNE_INTERVAL_S = 3600.0
 """The first time after as long: who was away for two weeks hears first what is new."""
+COMPACT_INTERVAL_S = 300.0
+"""How often the graph's store is looked at whether most of it is deleted: peers together could make it grow by some
+600 KB/s of updates."""
 
 Service = Callable[[], Coroutine[Any, Any, None]]
 """Makes the coroutine when it is its turn, so that none is made in vain."""
@@ -62,7 +65,7 @@ async def tell_regularly(kept: KeptGraph, clock: Clock) -> None:
 
 
 async def prune_regularly(kept: KeptGraph, chain: ChainSource, node_id: bytes, clock: Clock, problem: Problem) -> None:
-    """Take dead channels out of the graph, and have its store rewritten when most of it is deleted."""
+    """Take dead channels out of the graph."""
     while True:
         await clock.sleep(PRUNE_INTERVAL_S)
         try:
@@ -71,8 +74,17 @@ async def prune_regularly(kept: KeptGraph, chain: ChainSource, node_id: bytes, c
             height = None
         try:
             await kept.prune(height, spare=node_id)
-            await kept.compact()
         except (ProfileUnusable, StoreDamaged) as error:
+            problem(error)
+
+
+async def compact_regularly(kept: KeptGraph, clock: Clock, problem: Problem) -> None:
+    """Have the graph's store rewritten when most of it is deleted."""
+    while True:
+        await clock.sleep(COMPACT_INTERVAL_S)
+        try:
+            await kept.compact()
+        except ProfileUnusable as error:
             problem(error)
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from core.activation.services import (
+    COMPACT_INTERVAL_S,
     PRUNE_INTERVAL_S,
     TELL_INTERVAL_S,
     BackgroundServices,
+    compact_regularly,
     prune_regularly,
     tell_regularly,
 )
@@ -135,6 +137,23 @@ async def test_what_is_dead_goes_after_an_hour_and_not_at_the_start_and_ours_sta
     await clock.advance(2)
     await until(lambda: len(kept.graph) == 1)
     assert kept.graph.channel(int(scid(7))) is not None
+    assert problems == []
+    await services.aclose()
+    await kept.aclose()
+
+
+async def test_a_store_of_which_most_is_deleted_is_rewritten_within_minutes(tmp_path: Path) -> None:
+    clock = ManualClock(time=NOW)
+    kept = await KeptGraph.open(tmp_path / "gossip_store", REGTEST.chain_hash, EventBus(), clock)
+    await kept.take(news(channel(7, 1, 2)))
+    for age in range(1200, 0, -1):
+        await kept.take(news(update(7, 0, timestamp=NOW - age)))
+    grown = (tmp_path / "gossip_store").stat().st_size
+    problems: list[BaseException] = []
+    services = BackgroundServices(problems.append)
+    services.start(lambda: compact_regularly(kept, clock, problems.append))
+    await clock.advance(COMPACT_INTERVAL_S + 1)
+    await until(lambda: (tmp_path / "gossip_store").stat().st_size < grown // 100)
     assert problems == []
     await services.aclose()
     await kept.aclose()
