@@ -10,7 +10,9 @@ their own, rounds interleaved:
   has every funding output and answers at once, until all channels are checked. Electrum decodes, verifies and stores
   as its `LNGossip.process_gossip` does, 250 channels at a time, until its database has all of it. `bare` calls
   libsecp256k1 for each signature in as many processes as there are workers (tests/benchmarks/verify.py).
-- `reload`: a store is checked, mended and taken into the graph by `KeptGraph.open`; ChannelDB's `load_data` beside it.
+- `reload`: `KeptGraph.open` after a stop, which left the graph's image beside the store, so that the store is only
+  compared with it to the byte; `walked` is the same after a kill: every record is checked, what is damaged mended, all
+  taken into the graph. ChannelDB's `load_data` beside them.
 - `window`: the program with its window (Qt's offscreen platform) once it runs with that graph.
 
 The clock says little on a machine that does other things, so ratios are by processor time. Ingest's is told as seconds
@@ -45,6 +47,7 @@ from core.base.events import EventBus
 from core.bolt.gossip import ChannelUpdate, NodeAnnouncement
 from core.gossip.chain_check import ChainCheck, Funding, NoFunding, Pace, Wanted
 from core.gossip.fundings import Fundings
+from core.gossip.graph_opening import image_of, keep_image
 from core.gossip.ingest import Ingest, Taken
 from core.gossip.kept_graph import KeptGraph
 from core.gossip.store import open_gossip_store
@@ -192,8 +195,10 @@ async def store(network: Network, file: Path) -> None:
     await kept.aclose()
 
 
-async def reload(network: Network, file: Path) -> Spent:
-    """From disk to the graph."""
+async def reload(network: Network, file: Path, *, walked: bool) -> Spent:
+    """From disk to the graph. `walked`: without its image, which is there again afterwards."""
+    if walked:
+        image_of(file).unlink(missing_ok=True)
     began, before = time.perf_counter(), time.process_time()
     kept = await KeptGraph.open(file, network.chain.chain_hash, EventBus(), SystemClock())
     spent = Spent(time.perf_counter() - began, time.process_time() - before)
@@ -265,7 +270,8 @@ def figure(options: argparse.Namespace) -> Spent:
         name: partial(ingest, network, options.folder, options.workers, checked=name == "checked")
         for name in ("ingest", "checked")
     }
-    work["reload"] = partial(reload, network, options.folder / "gossip_store")
+    for name in ("reload", "walked"):
+        work[name] = partial(reload, network, options.folder / "gossip_store", walked=name == "walked")
     return asyncio.run(work[options.child]())
 
 
@@ -284,6 +290,8 @@ def rows_of(options: argparse.Namespace, name: str, folder: Path, turn: int) -> 
         other = folder / f"checked-{turn}"
         other.mkdir()
         rows["checked"] = lambda: child([*common, "--child", "checked", "--folder", str(other)])
+    else:
+        rows["walked"] = lambda: child([*common, "--child", "walked", "--folder", str(ours)])
     if electrum_gossip.is_there():
         anchor = ["tests.benchmarks.electrum_gossip", name, str(database), channels, now]
         rows["electrum"] = lambda: child(anchor)
@@ -330,7 +338,9 @@ def told_ingest(options: argparse.Namespace, folder: Path, verdicts: Verdicts) -
 def told_reload(options: argparse.Namespace, folder: Path, verdicts: Verdicts) -> None:
     network = make_network(seed=1, channels=options.channels, now_s=options.now)
     (folder / "stored").mkdir()
-    asyncio.run(store(network, folder / "stored" / "gossip_store"))
+    file = folder / "stored" / "gossip_store"
+    asyncio.run(store(network, file))
+    asyncio.run(keep_image(file, network.chain.chain_hash, SystemClock()))
     if electrum_gossip.is_there() and not (folder / "electrum").exists():
         rows_of(options, "ingest", folder, -1)["electrum"]()
     runs: dict[str, list[Spent]] = {}
@@ -346,6 +356,7 @@ def told_reload(options: argparse.Namespace, folder: Path, verdicts: Verdicts) -
             f"    {name:<10} {took:>6.3f} s of processor time, {records / took:>8,.0f} records/s, clock {clock:.2f} s"
         )
     verdicts.tell("seconds", seconds["ours"], RELOAD_S, "s", most=True)
+    verdicts.tell("seconds after a kill", seconds["walked"], RELOAD_S, "s", most=True)
     if "electrum" in seconds:
         verdicts.tell("x Electrum", seconds["electrum"] / seconds["ours"], RELOAD_TO_ELECTRUM)
 
@@ -365,7 +376,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=_CORES)
     parser.add_argument("--only", default=",".join(_ROWS))
-    parser.add_argument("--child", choices=("ingest", "checked", "reload"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=("ingest", "checked", "reload", "walked"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--now", type=int, default=int(time.time()) // _DAY_S * _DAY_S, help=argparse.SUPPRESS)
     options = parser.parse_args()
