@@ -301,8 +301,8 @@ async def _importgossipstore(context: Context, *, path: Path) -> Json:
 IMPORTGOSSIPSTORE = Command(
     "importgossipstore",
     "network",
-    "Take in what is news of another node's gossip_store at {path}, a file that this node can read: each message is "
-    "verified like gossip, and channels are not checked against the chain",
+    "Take in what is news of another node's gossip_store at {path}, the absolute path of a file that this node can "
+    "read: each message is verified like gossip, and a channel is unchecked until the chain was seen to hold it",
     _importgossipstore,
     (Param("path", _path),),
 )
