@@ -180,3 +180,15 @@ async def test_forgeries_use_up_nobodys_share(tmp_path: Path) -> None:
         made.signatures.forged = False
         await made.hear(genuine := update(7, 0, timestamp=NOW))
         assert made.taken[-1].value == genuine
+
+
+async def test_what_the_chain_was_seen_not_to_hold_is_not_even_verified(tmp_path: Path) -> None:
+    async with rig(tmp_path) as made:
+        gone = channel(7, 1, 2).encode()
+        made.ingest.is_refuted = gone.__eq__
+        await made.hear(channel(7, 1, 2), channel(8, 1, 2))
+        assert [one.short_channel_id for one in made.kept.graph.channels()] == [scid(8)]
+        assert made.signatures.looked_at == 1
+        made.ingest.is_refuted = lambda _message: False
+        await made.hear(channel(7, 1, 2))
+        assert len(made.kept.graph) == 2, "another chain may hold it, and it was not taken for seen"
