@@ -152,9 +152,7 @@ class Serving:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queries:
-                await self._answer(self._queries[0])
-                self._queries.popleft()
+            await self._answer_all()
             if self._dump:
                 await self._send_all()
             if self._filter is not None and self._clock.monotonic() >= self._due:
@@ -177,9 +175,12 @@ class Serving:
                     served |= {channel.node_id_1, channel.node_id_2}
                 await self._clock.sleep(0)
             await self._send_records(offsets)
+            await self._answer_all()
             if self._dump or self._filter is not wanted:
                 return
-        await self._send_nodes(served, wanted)
+        for part in _parts(list(served)):
+            await self._send_nodes(part, wanted)
+            await self._answer_all()
 
     async def _send_nodes(self, node_ids: Iterable[bytes], wanted: GossipTimestampFilter | None = None) -> None:
         """What they announced, as far as `wanted` lets it through; with None they were asked for."""
@@ -210,6 +211,12 @@ class Serving:
                 await self._send([message for message, timestamp in part if wanted.lets_through(timestamp)])
 
     # -- answers
+
+    async def _answer_all(self) -> None:
+        """BOLT 7: no answer waits for what was not asked for."""
+        while self._queries:
+            await self._answer(self._queries[0])
+            self._queries.popleft()
 
     async def _answer(self, query: Query) -> None:
         if query.chain_hash != self._graph.chain_hash:

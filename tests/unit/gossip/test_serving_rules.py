@@ -23,6 +23,7 @@ from core.gossip.kept_graph import KeptGraph, News
 from core.gossip.passing_on import PassingOn
 from core.gossip.serving import Recent
 from tests.support.clock import ManualClock
+from tests.support.peers import until
 from tests.unit.gossip.graphs import CHAIN, NOW, channel, node, scid, update
 from tests.unit.gossip.test_serving import ALL, Served
 
@@ -80,6 +81,19 @@ async def test_a_node_with_two_dns_names_is_not_passed_on_and_what_was_asked_for
         told = await made.all_sent(4)
     assert plain.encode() in told and several.encode() not in told
     assert ReplyShortChannelIdsEnd.decode(told[-1]).full_information
+
+
+async def test_an_answer_comes_between_what_the_filter_lets_through(tmp_path: Path) -> None:
+    """BOLT 7: it does not wait for what was not asked for."""
+    contents = [one for number in range(100) for one in (channel(number, 1, 2), update(number, 0))]
+    async with serving(tmp_path, *contents) as made:
+        made.serving.set_filter(ALL_OF_IT, 30.0)
+        await made.clock.advance(0)
+        await until(lambda: made.peer.sent)
+        made.serving.ask(QueryChannelRange(CHAIN, 0, ALL))
+        told = await made.all_sent(201)
+    (place,) = [number for number, message in enumerate(told) if message[:2] == b"\x01\x08"]
+    assert place < 100
 
 
 async def test_who_checks_no_channel_does_not_claim_to_know_all(tmp_path: Path) -> None:
