@@ -160,7 +160,7 @@ async def test_an_init_on_a_coin_that_is_there_has_no_row_of_the_platform_coin(h
         own = node.task_id
         await node.deactivate()
         inits = node.activator.init("RBTC-lightning", PARAMS)
-        await until(lambda: node.activator.lightning is not None)
+        await until(lambda: any(event.task_id == inits and event.state is TaskState.OK for event in tasks))
         for task_id, statuses in ((own, OWN_START), (inits, tuple(ActivationStep))):
             mine = [event for event in tasks if event.task_id == task_id]
             assert [event.state for event in mine] == [TaskState.IN_PROGRESS, TaskState.OK]
