@@ -9,9 +9,10 @@ nodes, neither waits for the chain nor is lost.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -31,7 +32,10 @@ from core.gossip.limits import (
     LIARS,
     LIES_A_PEER,
     LONGEST_RECORD,
+    NODES_A_TURN_BYTES,
+    NODES_TOLD_AT_ONCE,
     OLDEST_UPDATE_S,
+    TOLD_AT_ONCE,
     UNCHECKED,
     UNCHECKED_A_LIAR,
     UNCHECKED_A_PEER,
@@ -50,6 +54,7 @@ from core.gossip.verify_frames import Verdict as Genuine
 _log = logging.getLogger(__name__)
 _RETRY_S = 1.0
 _DONT_FORWARD = 2
+_CHANNELS = (ChannelAnnouncement.TYPE, ChannelUpdate.TYPE)
 _NAMES = {kind.TYPE: kind.__name__ for kind in (ChannelAnnouncement, ChannelUpdate, NodeAnnouncement)}
 
 
@@ -205,15 +210,32 @@ class Ingest:
     def _room(self) -> int:
         return UNVERIFIED_A_PEER if len(self._queue) < UNVERIFIED else UNVERIFIED_A_PEER_IN_A_CROWD
 
-    def _screened(self, batch: Sequence[_Told]) -> _Kinds:
+    async def _nodes(self, batch: Sequence[_Told]) -> dict[bytes, NodeAnnouncement | None]:
+        """What nodes say of themselves, None if it does not decode; in pieces: one may have hundreds of addresses."""
+        found: dict[bytes, NodeAnnouncement | None] = {}
+        size = 0
+        for _peer, message in batch:
+            if message[0] << 8 | message[1] in _CHANNELS:
+                continue
+            try:
+                found[message] = NodeAnnouncement.decode(message)
+            except WireError:
+                found[message] = None
+            size += len(message)
+            if size > NODES_A_TURN_BYTES:
+                size = 0
+                await self._clock.sleep(0)
+        return found
+
+    def _screened(self, batch: Sequence[_Told], nodes: Mapping[bytes, NodeAnnouncement | None]) -> _Kinds:
         """What is worth a look. BOLT 1: what does not decode ends the connection."""
-        told: dict[int, list[_Told]] = {kind: [] for kind in (ChannelAnnouncement.TYPE, ChannelUpdate.TYPE)}
+        told: dict[int, list[_Told]] = {type_: [] for type_ in _CHANNELS}
         others: list[_Told] = []
         for one in batch:
             told.get(one.message[0] << 8 | one.message[1], others).append(one)
         # Channels first: the others are judged by them.
         channels = self._screened_channels(told[ChannelAnnouncement.TYPE])
-        kinds = channels, self._screened_updates(told[ChannelUpdate.TYPE]), self._screened_nodes(others)
+        kinds = channels, self._screened_updates(told[ChannelUpdate.TYPE]), self._screened_nodes(others, nodes)
         if sum(map(len, kinds)) < len(batch):
             self._forget_others(batch, (one for kind in kinds for one in kind))
         return kinds
@@ -262,12 +284,11 @@ class Ingest:
                 heard.append(_Heard(peer, message, 2 * scids[at] + direction, claim.ends[direction], own))
         return heard
 
-    def _screened_nodes(self, told: Sequence[_Told]) -> list[_Heard]:
+    def _screened_nodes(self, told: Sequence[_Told], nodes: Mapping[bytes, NodeAnnouncement | None]) -> list[_Heard]:
         heard = []
         for peer, message in told:
-            try:
-                value = NodeAnnouncement.decode(message)
-            except WireError:
+            value = nodes[message]
+            if value is None:
                 peer.malformed(message)
                 continue
             if value.timestamp > self._clock.time() + FURTHEST_AHEAD_S or self._is_too_often(value.node_id):
@@ -329,7 +350,7 @@ class Ingest:
                 if not under_way:
                     await self._there.wait()
                 while self._queue and len(under_way) < BATCHES_UNDER_WAY:
-                    under_way.append(self._begin(verifier))
+                    under_way.append(await self._begin(verifier))
                 if not self._queue:
                     self._there.clear()
                 await self._end(under_way.popleft())
@@ -338,9 +359,12 @@ class Ingest:
                 batch.verdicts.cancel()
                 self._done(batch)
 
-    def _begin(self, verifier: Verifies) -> _Batch:
-        told = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_TO_VERIFY))]
-        kinds = self._screened(told)
+    async def _begin(self, verifier: Verifies) -> _Batch:
+        told = list(itertools.islice(self._queue, BATCH_TO_VERIFY))
+        nodes = await self._nodes(told)
+        for _ in told:  # a cancel leaves them all where they were
+            self._queue.popleft()
+        kinds = self._screened(told, nodes)
         records = [heard.record for kind in kinds for heard in kind]
         return _Batch(told, kinds, asyncio.ensure_future(verifier.verify(records)))
 
@@ -363,9 +387,13 @@ class Ingest:
             self._unchecked[heard.peer.peer_id] += 1
             self._brought[int(heard.about)] = heard.peer.peer_id
         taken += await self._take(updates, self._still_signed(updates))
-        taken += await self._take(nodes, nodes)
-        if taken:
-            self._taken([Taken(heard.message, heard.peer.peer_id) for heard in taken])
+        await self._tell(taken, TOLD_AT_ONCE)
+        await self._tell(await self._take(nodes, nodes), NODES_TOLD_AT_ONCE)
+
+    async def _tell(self, taken: Sequence[_Heard], at_once: int) -> None:
+        for first in range(0, len(taken), at_once):
+            self._taken([Taken(heard.message, heard.peer.peer_id) for heard in taken[first : first + at_once]])
+            await self._clock.sleep(0)
 
     def _genuine(self, kind: Sequence[_Heard], verdicts: Iterator[Genuine]) -> list[_Heard]:
         genuine: list[_Heard] = []

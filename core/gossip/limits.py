@@ -40,6 +40,12 @@ numbers is just below its next growth, and making, growing or dropping one takes
 
 BATCH_TO_VERIFY = 512
 """Records that ingest takes at once: worth two calls of each of two workers, and 3 ms of the loop."""
+NODES_A_TURN_BYTES = 16 * 1024
+"""Of announcements of nodes read without a turn of the loop: 2,300 addresses, 2 ms."""
+TOLD_AT_ONCE = 128
+NODES_TOLD_AT_ONCE = 8
+"""Of what was taken, how many are looked at without a turn of the loop for who may be told of them: 1 ms. A node's
+addresses are read for that, and its channels looked for among all."""
 BATCHES_UNDER_WAY = 2
 """One is verified while the other is screened, or kept."""
 

@@ -66,8 +66,7 @@ MUTATIONS: dict[str, tuple[Mutation, ...]] = {
     "replies": (
         Mutation(  # whatever list comes is asked for more
             "core/gossip/service.py",
-            "        if not self._seeker.awaits_list(peer.peer_id):\n            return\n",
-            "        if not self._seeker.awaits_list(peer.peer_id):\n"
+            "            self._keep_no_list(peer, message)\n            return\n",
             "            return peer.send(QueryChannelRange.TYPE.to_bytes(2, 'big') + bytes(40))\n",
         ),
     ),

@@ -98,7 +98,7 @@ async def test_two_thousand_channels_reach_the_other_node(tmp_path: Path) -> Non
         await b.peers.connect_to(a.peers)
         await until(lambda: listing(a.graph) == listing(b.graph) if len(b.graph) == 2_000 else None, 60)
         assert {one.trust for one in b.graph.channels()} == {Trust.UNCHECKED}
-        assert not b.gossip.ingest.unverified
+        await until(lambda: not b.gossip.ingest.unverified)
     again = await KeptGraph.open(tmp_path / "b" / "gossip_store", CHAIN, EventBus(), SystemClock())
     await again.aclose()
     assert listing(again.graph) == listing(a.graph)
