@@ -11,12 +11,19 @@ from pathlib import Path
 import pytest
 
 from core.base.events import EventBus
+from core.bolt.addresses import decode_descriptors
 from core.bolt.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
 from core.gossip import ingest as ingesting
 from core.gossip.errors import VerificationFailed
 from core.gossip.ingest import Ingest, Taken
 from core.gossip.kept_graph import KeptGraph, News
-from core.gossip.limits import BATCHES_UNDER_WAY, FURTHEST_AHEAD_S, OLDEST_UPDATE_S, UNVERIFIED_A_PEER
+from core.gossip.limits import (
+    BATCHES_UNDER_WAY,
+    FURTHEST_AHEAD_S,
+    NODES_A_TURN_BYTES,
+    OLDEST_UPDATE_S,
+    UNVERIFIED_A_PEER,
+)
 from core.gossip.verify_frames import Record, SignedBy, Verdict
 from tests.support.clock import ManualClock
 from tests.support.peers import until
@@ -256,6 +263,24 @@ async def test_what_could_not_be_verified_may_come_again(tmp_path: Path) -> None
         assert not made.taken and not made.peer.blamed
         await made.hear(channel(7, 1, 2))
         assert len(made.taken) == 1
+
+
+async def test_nodes_with_hundreds_of_addresses_give_others_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[float] = []
+
+    async def turn(seconds: float) -> None:
+        turns.append(seconds)
+        await asyncio.sleep(0)
+
+    many = decode_descriptors((b"\x01" + bytes(6)) * 250)
+    async with rig(tmp_path) as made:
+        monkeypatch.setattr(made.clock, "sleep", turn)
+        told = [replace(node(number), addresses=many) for number in range(100)]
+        await made.hear(*told)
+        assert len(turns) >= sum(len(one.encode()) for one in told) // NODES_A_TURN_BYTES - 1
+        assert not made.taken, "nobody knows these nodes"
 
 
 async def test_a_cancel_gives_back_what_was_under_way(tmp_path: Path) -> None:
