@@ -6,13 +6,13 @@ is read record by record, as if there were no image.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from dataclasses import asdict, dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
-import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +24,7 @@ from core.gossip.store_format import StoreCounts
 _READING = 1
 """Grows when the same records make another graph than before."""
 PROGRAM = f"{__version__} {_READING} {CHANNEL.descr} {DIRECTION.descr} {NODE.descr}"
-_CHECKSUM_BYTES = 4
+_DIGEST_BYTES = 32
 _NODE_ID = np.dtype("V33")
 _DYING = np.dtype([("short_channel_id", np.uint64), ("deadline", np.uint32), ("offset", np.uint64)])
 
@@ -46,7 +46,7 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One whose own checksum fits; its columns are read by `graph`."""
+    """One whose own digest fits; its columns are read by `graph`."""
 
     seal: Seal
     counts: StoreCounts
@@ -88,6 +88,7 @@ class Image:
 def encode_image(seal: Seal, counts: StoreCounts, graph: Graph, dying: list[Dying]) -> bytes:
     """`graph` is what reading the store gave: nothing was taken out of it, nothing came from elsewhere."""
     file = io.BytesIO()
+    file.write(bytes(_DIGEST_BYTES))
     file.write(json.dumps({"seal": asdict(seal), "counts": asdict(counts)}).encode() + b"\n")
     for column in (
         *(table.records[: table.used] for table in (graph.channel_table, graph.direction_table, graph.node_table)),
@@ -98,14 +99,15 @@ def encode_image(seal: Seal, counts: StoreCounts, graph: Graph, dying: list[Dyin
         np.array(dying, _DYING),
     ):
         np.save(file, column, allow_pickle=False)
-    content = file.getvalue()
-    return _checksum(content) + content
+    with file.getbuffer() as content:
+        content[:_DIGEST_BYTES] = _digest(content)
+    return file.getvalue()
 
 
 def decode_image(content: bytes) -> Image | None:
     """None when it is not one, is damaged or was made by another program."""
     file = io.BytesIO(content)
-    if file.read(_CHECKSUM_BYTES) != _checksum(content[_CHECKSUM_BYTES:]):
+    if file.read(_DIGEST_BYTES) != _digest(memoryview(content)):
         return None
     head = json.loads(file.readline())
     if head["seal"]["program"] != PROGRAM:
@@ -113,8 +115,9 @@ def decode_image(content: bytes) -> Image | None:
     return Image(Seal(**head["seal"]), StoreCounts(**head["counts"]), file)
 
 
-def _checksum(content: bytes) -> bytes:
-    return int(google_crc32c.value(content)).to_bytes(_CHECKSUM_BYTES, "big")
+def _digest(content: memoryview) -> bytes:
+    """Of all that follows the digest itself."""
+    return hashlib.blake2b(content[_DIGEST_BYTES:], digest_size=_DIGEST_BYTES).digest()
 
 
 def _joined(texts: list[bytes]) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:

@@ -85,7 +85,9 @@ async def _keep_image(path: Path, chain_hash: bytes, clock: Clock) -> None:
     found = await look_at_store(path)
     if found is None or found[0].version != CURRENT_VERSION:
         return  # the next start mends and tells
-    store, graph, dying = await _from_records(GossipStore(path, *found), chain_hash, clock)
+    store = GossipStore(path, *found)
+    del found  # the store's index is given back once it was used
+    store, graph, dying = await _from_records(store, chain_hash, clock)
     if await _seal(path, chain_hash) != seal:
         return
     content = await asyncio.to_thread(encode_image, seal, store.counts, graph, dying)
