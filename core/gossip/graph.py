@@ -356,10 +356,6 @@ class Graph:
                 yield self._node_at(row)
             row += 1
 
-    def features(self) -> tuple[dict[int, bytes], list[bytes]]:
-        """Copies, by row: of channels those that have any, of nodes the texts that begin with them."""
-        return self.channel_features.copy(), self.node_texts.copy()
-
     def take_changes(self) -> GraphChanged | None:
         """What changed since the last call."""
         return self.changes.take()

@@ -111,16 +111,15 @@ class Snapshot:
     @classmethod
     def of(cls, graph: Graph) -> Snapshot:
         used = graph.channel_table.used
-        features, texts = graph.features()
         return cls(
             graph.version,
             graph.node_ids.copy(),
             graph.node_rows.copy(),
             graph.channel_table.records[:used].copy(),
             graph.direction_table.records[: 2 * used].copy(),
-            features,
-            texts,
-            graph.node_table.records["features_bytes"][: len(texts)].copy(),
+            graph.channel_features.copy(),
+            graph.node_texts.copy(),
+            graph.node_table.records["features_bytes"][: len(graph.node_texts)].copy(),
         )
 
 
