@@ -21,7 +21,7 @@ from core.bolt.wire import ShortChannelId
 from core.gossip.fundings import Fundings
 from core.gossip.graph_checks import unsure
 from core.gossip.kept_graph import KeptGraph
-from core.gossip.limits import CHECK_RETRY_S, CHECKED_AT_DEPTH, CHECKS_AT_ONCE, REFUTED
+from core.gossip.limits import CHECK_RETRY_S, CHECKED_AT_DEPTH, CHECKS_AT_ONCE, LONGEST_CHECK_RETRY_S, REFUTED
 from core.gossip.store_format import StoreDamaged
 
 
@@ -96,6 +96,7 @@ class ChainCheck:
         self._unknown = False
         """Whether something in this round could not be known."""
         self._not_before = 0.0
+        self._pause_s = CHECK_RETRY_S
         self._next = 0.0
         """When the next question may be asked."""
         self._there = asyncio.Event()
@@ -105,6 +106,7 @@ class ChainCheck:
         """The chain is so high now."""
         self._height = height
         self._version += 1
+        self._not_before = 0.0  # who tells of a block can be asked
         self.wake()
 
     def reorganised(self) -> None:
@@ -140,8 +142,10 @@ class ChainCheck:
             await self._ask(scids)
         elif self._unknown:
             self._unknown = False
-            self._not_before = self._clock.monotonic() + CHECK_RETRY_S
+            self._not_before = self._clock.monotonic() + self._pause_s
+            self._pause_s = min(2 * self._pause_s, LONGEST_CHECK_RETRY_S)
         else:
+            self._pause_s = CHECK_RETRY_S
             # The round has ended at the last row; what came before its beginning is asked for in another.
             scids, _row = unsure(self._kept.graph, 0, 1, highest)
         return bool(scids)

@@ -90,7 +90,9 @@ CHECKED_AT_DEPTH = 6
 CHECKS_AT_ONCE = 64
 """Channels that are looked up, stored and told together: a commit to the disk, and 3 ms of the loop."""
 CHECK_RETRY_S = 30.0
-"""How long what the chain could not tell waits until it is asked again."""
+LONGEST_CHECK_RETRY_S = 3_600.0
+"""How long what the chain could not tell waits until it is asked again, or until the next block: twice as long after
+each round, since a pruned node never knows its oldest blocks."""
 REFUTED = 20_000
 """Channels remembered as not on the chain, so that it is not asked again for what peers repeat: some megabytes."""
 REORGANISED_UNSEEN_BLOCKS = 100

@@ -16,7 +16,7 @@ from core.gossip.chain_check import ChainCheck, Funding, NoFunding, Pace, Wanted
 from core.gossip.fundings import Fundings
 from core.gossip.graph_values import Trust
 from core.gossip.kept_graph import KeptGraph
-from core.gossip.limits import CHECK_RETRY_S, CHECKED_AT_DEPTH, CHECKS_AT_ONCE, REFUTED
+from core.gossip.limits import CHECK_RETRY_S, CHECKED_AT_DEPTH, CHECKS_AT_ONCE, LONGEST_CHECK_RETRY_S, REFUTED
 from core.storage.database import Database
 from tests.support.clock import ManualClock
 from tests.support.peers import until
@@ -220,6 +220,26 @@ async def test_what_cannot_be_known_stays_unchecked_and_is_asked_for_later(tmp_p
         one.check.wake()
         await until(lambda: one.trust(7) is Trust.CHECKED, 20)
         assert one.chain.asked == {int(scid(7)): 2, int(scid(8)): 1}
+
+
+async def test_what_can_never_be_known_is_asked_for_ever_more_rarely(tmp_path: Path) -> None:
+    """As blocks that a pruned node no longer has. A new block is an occasion nevertheless."""
+    async with rig(tmp_path) as one:
+        one.chain.answers = {int(scid(7)): None}
+        await one.take([7])
+        times, pause_s = 1, CHECK_RETRY_S
+        await until(lambda: one.chain.asked[int(scid(7))] == times and not one.check._there.is_set(), 20)
+        while pause_s < 2 * LONGEST_CHECK_RETRY_S:
+            await one.clock.advance(min(pause_s, LONGEST_CHECK_RETRY_S) - 1)
+            one.check.wake()
+            await until(lambda: not one.check._there.is_set(), 20)
+            assert one.chain.asked[int(scid(7))] == times
+            await one.clock.advance(1)
+            one.check.wake()
+            times, pause_s = times + 1, 2 * pause_s
+            await until(lambda now=times: one.chain.asked[int(scid(7))] == now and not one.check._there.is_set(), 20)
+        one.check.tip(HEIGHT + 1)
+        await until(lambda: one.chain.asked[int(scid(7))] == times + 1, 20)
 
 
 async def test_a_block_that_comes_meanwhile_has_the_question_asked_again(tmp_path: Path) -> None:
