@@ -23,13 +23,13 @@ _ADDRESSES_MAX = 20
 
 
 def feature_lines(features: bytes) -> list[str]:
-    """`option_channel_type  45 optional, also ours`, ascending by bit."""
+    """`option_channel_type`, below it `bit 45, optional, also ours`; ascending by bit."""
     ours = {bit & ~1 for bit in (*bits(LEYDEN_FEATURES), *GOSSIP_QUERIES_BITS)}
     lines = []
     for bit in bits(features)[:_FEATURE_LINES_MAX]:
         need = tr("optional") if bit % 2 else tr("required")
         also = tr(", also ours") if bit & ~1 in ours else ""
-        lines.append(f"{feature_name(bit)}\n    {bit} {need}{also}")
+        lines.append(f"{feature_name(bit)}\n    {tr('bit')} {bit}, {need}{also}")
     return lines
 
 

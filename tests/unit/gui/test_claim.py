@@ -59,7 +59,7 @@ def test_features_are_listed_where_they_are_not_those_of_the_connection(node: Fa
     box.show_node(PEER, b"\x00\x80")
     assert box.features.text() == ""
     box.show_node(PEER, LEYDEN_FEATURES)
-    assert box.features.text() == "gossip_queries\n    7 optional, also ours"
+    assert box.features.text() == "gossip_queries\n    bit 7, optional, also ours"
 
 
 def test_long_lists_of_addresses_end(node: FakeNode, box: ClaimBox) -> None:
