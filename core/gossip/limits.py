@@ -46,12 +46,13 @@ TOLD_AT_ONCE = 128
 NODES_TOLD_AT_ONCE = 8
 """Of what was taken, how many are looked at without a turn of the loop for who may be told of them: 1 ms. A node's
 addresses are read for that, and its channels looked for among all."""
-BATCHES_UNDER_WAY = 2
-"""One is verified while the other is screened, or kept."""
+BATCHES_UNDER_WAY = 3
+"""One is verified while another is screened and a third kept. With two the workers waited a third of the time."""
 
-UNVERIFIED_A_PEER = 1_024
-"""Records of one peer that may wait for their verdict; with more it is not read until half of them have one."""
-UNVERIFIED = 8_192
+UNVERIFIED_A_PEER = 4_096
+"""Records of one peer that may wait for their verdict; with more it is not read until half of them have one: more than
+the batches under way, or the workers would wait for it."""
+UNVERIFIED = 16_384
 """The same of all peers, a few megabytes; beyond it each may have no more than the next number."""
 UNVERIFIED_A_PEER_IN_A_CROWD = 64
 
