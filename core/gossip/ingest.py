@@ -351,6 +351,7 @@ class Ingest:
                     await self._there.wait()
                 while self._queue and len(under_way) < BATCHES_UNDER_WAY:
                     under_way.append(await self._begin(verifier))
+                    await self._clock.sleep(0)  # looking through a batch is a turn of the loop
                 if not self._queue:
                     self._there.clear()
                 await self._end(under_way.popleft())

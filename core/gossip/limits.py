@@ -38,16 +38,17 @@ SEEN_A_GENERATION = 19_000
 """Records remembered as seen: the last 171,000 to 190,000, a few more than the whole network has. A set of so many
 numbers is just below its next growth, and making, growing or dropping one takes less than a millisecond."""
 
-BATCH_TO_VERIFY = 512
-"""Records that ingest takes at once: worth two calls of each of two workers, and 3 ms of the loop."""
+BATCH_TO_VERIFY = 192
+"""Records that ingest takes at once: worth a call of each of two workers, and 1 ms of the loop. 512 made ticks of the
+window of 35 ms under a flood."""
 NODES_A_TURN_BYTES = 16 * 1024
 """Of announcements of nodes read without a turn of the loop: 2,300 addresses, 2 ms."""
 TOLD_AT_ONCE = 128
 NODES_TOLD_AT_ONCE = 8
 """Of what was taken, how many are looked at without a turn of the loop for who may be told of them: 1 ms. A node's
 addresses are read for that, and its channels looked for among all."""
-BATCHES_UNDER_WAY = 3
-"""One is verified while another is screened and a third kept. With two the workers waited a third of the time."""
+BATCHES_UNDER_WAY = 8
+"""Some are verified while another is screened or kept. With a third as much the workers waited a third of the time."""
 
 UNVERIFIED_A_PEER = 4_096
 """Records of one peer that may wait for their verdict; with more it is not read until half of them have one: more than
