@@ -44,9 +44,8 @@ class Moment:
     again: str
     """How the next activation ended."""
 
-    @property
-    def good(self) -> bool:
-        return self.freed_ms <= BAR_MS and not self.left and self.again == "Ok"
+    def good(self, *, timed: bool) -> bool:
+        return (not timed or self.freed_ms <= BAR_MS) and not self.left and self.again == "Ok"
 
 
 class Sweep:
@@ -131,8 +130,10 @@ def _name(result: dict[str, Any]) -> str:
     return str(result["details"]) if result["status"] == "InProgress" else str(result["status"])
 
 
-async def sweep(folder: Path, count: int, seed: int, graph_channels: int = GRAPH_CHANNELS) -> Part:
-    """`count` moments; the report's part."""
+async def sweep(
+    folder: Path, count: int, seed: int, graph_channels: int = GRAPH_CHANNELS, *, timed: bool = True
+) -> Part:
+    """`count` moments; the report's part. Not `timed`: other programs have the processors too."""
     moments: list[Moment] = []
     too_late = 0
     for name, wanted in _shares(count).items():
@@ -155,7 +156,7 @@ async def sweep(folder: Path, count: int, seed: int, graph_channels: int = GRAPH
             found, late = lane_of.result()
             moments += found
             too_late += late
-    return _part(moments, too_late, count, seed)
+    return _part(moments, too_late, count, seed, timed=timed)
 
 
 def _shares(count: int) -> dict[str, int]:
@@ -181,7 +182,7 @@ async def _lane(folder: Path, source: Backend, wanted: int, seed: int, graph_cha
     return moments, run.too_late
 
 
-def _part(moments: list[Moment], too_late: int, count: int, seed: int) -> Part:
+def _part(moments: list[Moment], too_late: int, count: int, seed: int, *, timed: bool) -> Part:
     times = sorted(moment.freed_ms for moment in moments)
     statuses = sorted({moment.status for moment in moments})
     facts: dict[str, Any] = {
@@ -197,7 +198,7 @@ def _part(moments: list[Moment], too_late: int, count: int, seed: int) -> Part:
         "cancelled in": {status: sum(moment.status == status for moment in moments) for status in statuses},
         "by backend": {name: sum(moment.backend == name for moment in moments) for name in NAMES},
     }
-    bad = [repr(moment) for moment in moments if not moment.good]
+    bad = [repr(moment) for moment in moments if not moment.good(timed=timed)]
     if len(moments) != count:
         bad.append(f"{len(moments)} of {count} moments")
     table = ["| | backend | start | after ms | in | freed ms | left | again |", "|---|---|---|---|---|---|---|---|"]
