@@ -217,8 +217,9 @@ def practice(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     leyden.parent.mkdir(parents=True)
     leyden.write_text(
         f"#!{sys.executable}\n"
-        "import json, signal, sys\n"
-        "def stop(number, frame):\n    print('stopped in order', number, flush=True)\n    sys.exit(7)\n"
+        "import json, os, signal, sys\n"
+        # The signal may come while the line below is still being written: no print in a print.
+        "def stop(number, frame):\n    os.write(1, b'stopped in order %d\\n' % number)\n    os._exit(7)\n"
         "signal.signal(signal.SIGTERM, stop)\nsignal.signal(signal.SIGINT, stop)\n"
         "print(json.dumps(sys.argv[1:]), flush=True)\nwhile True: signal.pause()\n"
     )
