@@ -287,6 +287,11 @@ class Verifier:
             self._give_up(error.reason)
 
     async def _spawn(self) -> None:
+        # To its end, whoever is cancelled: asyncio loses the pipes of a half-started process, and the next descriptor
+        # of that number, any connection's, cannot be registered with the loop any more.
+        await finish(self._start_worker())
+
+    async def _start_worker(self) -> None:
         environment = {**os.environ, **_where_we_are()}
         options: dict[str, Any] = {}
         if sys.platform == "win32":
