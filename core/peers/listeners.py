@@ -126,7 +126,10 @@ async def _open_local(
         files.append(_SocketFile(address.host))
         # Nobody can connect before `listen`, so there is no moment at which others could.
         os.chmod(address.host, stat.S_IRUSR | stat.S_IWUSR)
-        return await asyncio.get_running_loop().create_unix_server(make_protocol, sock=listening, backlog=_BACKLOG)
+        server = await asyncio.get_running_loop().create_unix_server(
+            make_protocol, sock=listening, backlog=_BACKLOG, start_serving=False
+        )
+        return await _serving(server)
     except OSError as error:
         listening.close()
         raise ListenFailed(address=str(address), errno=error.errno, reason=os_words(error)) from error
@@ -166,7 +169,10 @@ async def _open_ip(address: Address, make_protocol: Callable[[], asyncio.BasePro
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.setblocking(False)
         listening.bind((address.host, address.port))
-        return await asyncio.get_running_loop().create_server(make_protocol, sock=listening, backlog=_BACKLOG)
+        server = await asyncio.get_running_loop().create_server(
+            make_protocol, sock=listening, backlog=_BACKLOG, start_serving=False
+        )
+        return await _serving(server)
     except OSError as error:
         listening.close()
         raise ListenFailed(address=str(address), errno=error.errno, reason=os_words(error)) from error
@@ -174,6 +180,19 @@ async def _open_ip(address: Address, make_protocol: Callable[[], asyncio.BasePro
         with contextlib.suppress(OSError):
             listening.close()
         raise
+
+
+async def _serving(server: asyncio.Server) -> asyncio.Server:
+    """Begin to accept; whoever is cancelled meanwhile has the socket taken out of the loop before it is closed.
+
+    A descriptor closed without that stays registered, and the next one of that number, any connection's, cannot be.
+    """
+    try:
+        await server.start_serving()
+    except BaseException:
+        server.close()
+        raise
+    return server
 
 
 async def _open_every_ipv6(

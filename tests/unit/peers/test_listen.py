@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +131,19 @@ async def test_strangers_from_one_address_are_bounded() -> None:
         assert len(a.manager._sessions) == 2
         for _, writer in silent:
             writer.close()
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("local", [False, True])
+async def test_a_cancel_at_any_turn_leaves_no_descriptor_with_the_loop(tmp_path: Path, turns: int, local: bool) -> None:
+    """One that is closed and stays registered fails the next connection that gets its number."""
+    selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    before = set(selector.get_map())
+    opened = listeners.Listeners(9735)
+    opening = asyncio.create_task(opened.open([str(tmp_path / "l") if local else "127.0.0.1:0"], asyncio.Protocol))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.wait([opening])
+    await opened.aclose()
+    assert set(selector.get_map()) == before
